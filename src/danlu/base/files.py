@@ -1,0 +1,122 @@
+"""Files that are either whole or absent, and hashes of what is in them."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from danlu.base.errors import DanluError, StorageError
+
+_CHUNK = 1 << 20
+
+
+@contextlib.contextmanager
+def writing(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
+    """Open a file that appears under `path` only when the block ends well, after it has reached the disk.
+
+    Raises:
+        StorageError: the disk is full or may not be written; the old file, if any, is untouched.
+    """
+    path = Path(path)
+    encoding = None if "b" in mode else "utf-8"
+    partial = ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
+        with os.fdopen(handle, mode, encoding=encoding) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except OSError as error:
+        _remove(partial)
+        raise storage_error(path, error) from error
+    except BaseException:
+        _remove(partial)
+        raise
+
+
+def storage_error(path: Path, error: OSError) -> StorageError:
+    """The error to raise where writing `path` failed with `error`."""
+    hint = "free some space and run again" if error.errno == errno.ENOSPC else "check the folder and its permissions"
+    return StorageError(f"could not write {path}: {error.strerror or error}", where=str(path), hint=hint)
+
+
+def _remove(path: str) -> None:
+    with contextlib.suppress(OSError):
+        if path:
+            os.unlink(path)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file atomically. Raises StorageError."""
+    with writing(path) as file:
+        file.write(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 file atomically. Raises StorageError."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON atomically, for people to read. NaN and infinity are refused. Raises StorageError."""
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+
+
+def write_with(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` make a file by its path, then put it in place atomically. Raises StorageError."""
+    path = Path(path)
+    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(partial)
+        with open(partial, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except OSError as error:
+        _remove(str(partial))
+        raise storage_error(path, error) from error
+    except BaseException:
+        _remove(str(partial))
+        raise
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON. Raises DanluError where the file is absent or is not JSON."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DanluError(f"could not read {path}: {error}", where=str(path)) from error
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def fingerprint(*values: Any) -> str:
+    """SHA-256 of JSON-able values, the same in every process and on every machine."""
+    text = json.dumps(values, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def code_version() -> str:
+    """A hash of the package's own sources: a step is done again when the code that did it has changed."""
+    root = Path(__file__).parent.parent
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        digest.update(str(path.relative_to(root)).encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,106 @@
+"""Every component by family and name, imported only when it is used.
+
+A plugin adds rows through entry points: group `danlu.FAMILY`, name = the component's name, value = `module:Class`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache
+from importlib.metadata import entry_points
+
+from danlu.base.errors import DanluError, nearest
+
+CATALOG: dict[str, dict[str, str]] = {
+    "sources": {
+        "csv": "danlu.prepare.sources.csv:Csv",
+        "jsonl": "danlu.prepare.sources.jsonl:JsonLines",
+        "parquet": "danlu.prepare.sources.parquet:Parquet",
+        "image_folder": "danlu.prepare.sources.image_folder:ImageFolder",
+        "idx": "danlu.prepare.sources.idx:Idx",
+        "npz": "danlu.prepare.sources.npz:Npz",
+        "sample": "danlu.prepare.sources.sample:Sample",
+        "frame": "danlu.prepare.sources.frame:Frame",
+    },
+    "columns": {
+        "number": "danlu.columns.number:Number",
+        "category": "danlu.columns.category:Category",
+        "boolean": "danlu.columns.boolean:Boolean",
+        "datetime": "danlu.columns.datetime:Datetime",
+        "image": "danlu.columns.image:Image",
+        "ignore": "danlu.columns.ignore:Ignore",
+    },
+    "tasks": {
+        "binary": "danlu.tasks.classification:Binary",
+        "multiclass": "danlu.tasks.classification:MultiClass",
+        "regression": "danlu.tasks.regression:Regression",
+    },
+    "encoders": {
+        "mlp": "danlu.design.encoders.mlp:Mlp",
+        "cnn": "danlu.design.encoders.cnn:Cnn",
+    },
+    "fusions": {"concat": "danlu.design.fusion.concat:Concat"},
+    "heads": {
+        "binary": "danlu.design.heads.binary:BinaryHead",
+        "multiclass": "danlu.design.heads.multiclass:MultiClassHead",
+        "regression": "danlu.design.heads.regression:RegressionHead",
+    },
+    "optimizers": {
+        "sgd": "danlu.train.optimizers:Sgd",
+        "adam": "danlu.train.optimizers:Adam",
+        "adamw": "danlu.train.optimizers:AdamW",
+        "rmsprop": "danlu.train.optimizers:RmsProp",
+    },
+    "schedules": {
+        "constant": "danlu.train.schedules:Constant",
+        "step": "danlu.train.schedules:Step",
+        "cosine": "danlu.train.schedules:Cosine",
+        "one_cycle": "danlu.train.schedules:OneCycle",
+        "plateau": "danlu.train.schedules:Plateau",
+    },
+    "metrics": {
+        "accuracy": "danlu.evaluate.metrics:accuracy",
+        "balanced_accuracy": "danlu.evaluate.metrics:balanced_accuracy",
+        "precision": "danlu.evaluate.metrics:precision",
+        "recall": "danlu.evaluate.metrics:recall",
+        "f1": "danlu.evaluate.metrics:f1",
+        "roc_auc": "danlu.evaluate.metrics:roc_auc",
+        "pr_auc": "danlu.evaluate.metrics:pr_auc",
+        "log_loss": "danlu.evaluate.metrics:log_loss",
+        "mse": "danlu.evaluate.metrics:mse",
+        "mae": "danlu.evaluate.metrics:mae",
+        "r2": "danlu.evaluate.metrics:r2",
+    },
+    "variants": {
+        "int8_dynamic": "danlu.compress.quantize:Int8Dynamic",
+        "int8_static": "danlu.compress.quantize:Int8Static",
+    },
+    "exporters": {"onnx": "danlu.export.onnx:Onnx"},
+}
+
+
+@cache
+def names(family: str) -> tuple[str, ...]:
+    """The names in a family, the catalogue's first, then the plugins'."""
+    plugins = [point.name for point in entry_points(group=f"danlu.{family}")]
+    return tuple(dict.fromkeys([*CATALOG[family], *plugins]))
+
+
+@cache
+def find(family: str, name: str) -> type:
+    """The component of that name, imported.
+
+    Raises:
+        DanluError: the family has no such name; the hint names the nearest.
+    """
+    if address := CATALOG[family].get(name):
+        module, _, attribute = address.partition(":")
+        component: type = getattr(importlib.import_module(module), attribute)
+        return component
+    for point in entry_points(group=f"danlu.{family}", name=name):
+        plugin: type = point.load()
+        return plugin
+    near = nearest(name, names(family))
+    raise DanluError(
+        f"{name} is not one of {family}: {', '.join(names(family))}", hint=f"did you mean {near}?" if near else ""
+    )

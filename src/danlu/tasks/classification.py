@@ -1,0 +1,85 @@
+"""Classes: one logit for two of them, K logits for more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from danlu.columns.column import FittedColumn
+from danlu.tasks.task import Answers
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_METRICS = ("accuracy", "balanced_accuracy", "f1", "precision", "recall", "roc_auc", "pr_auc", "log_loss")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Binary:
+    """Two classes; the output is the logit of the second (`true`, or the later one in sorted order)."""
+
+    name: ClassVar[str] = "binary"
+    head: ClassVar[str] = "binary"
+    metrics: ClassVar[tuple[str, ...]] = _METRICS
+    monitor: ClassVar[str] = "log_loss"
+    num_outputs: ClassVar[int] = 1
+    target: FittedColumn
+
+    def loss(self, outputs_BK: Tensor, target_B: Tensor, class_weights_K: Tensor | None) -> Tensor:
+        """Mean binary cross-entropy, each row weighted by its class."""
+        from torch.nn.functional import binary_cross_entropy_with_logits
+
+        weights = None if class_weights_K is None else class_weights_K[target_B.long()]
+        loss = binary_cross_entropy_with_logits(
+            outputs_BK[:, 0], target_B.to(outputs_BK.dtype), weight=weights, reduction="mean" if weights is None else "sum"
+        )
+        return loss if weights is None else loss / weights.sum()
+
+    def answers(self, outputs: np.ndarray) -> Answers:
+        """Class 1 where its probability is at least one half."""
+        positive = _sigmoid(outputs[:, 0].astype(np.float64))
+        return Answers((positive >= 0.5).astype(np.int32), np.stack([1 - positive, positive], axis=1))
+
+    def truth(self, encoded: np.ndarray) -> np.ndarray:
+        """(N,) codes."""
+        return np.asarray(encoded)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MultiClass:
+    """K classes; the outputs are their logits."""
+
+    name: ClassVar[str] = "multiclass"
+    head: ClassVar[str] = "multiclass"
+    metrics: ClassVar[tuple[str, ...]] = _METRICS
+    monitor: ClassVar[str] = "log_loss"
+    target: FittedColumn
+
+    @property
+    def num_outputs(self) -> int:
+        """K."""
+        return self.target.fields[0].num_codes
+
+    def loss(self, outputs_BK: Tensor, target_B: Tensor, class_weights_K: Tensor | None) -> Tensor:
+        """Mean cross-entropy, each row weighted by its class."""
+        from torch.nn.functional import cross_entropy
+
+        return cross_entropy(outputs_BK, target_B.long(), weight=class_weights_K)
+
+    def answers(self, outputs: np.ndarray) -> Answers:
+        """The class with the largest logit, the first of equals."""
+        logits = outputs.astype(np.float64)
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return Answers(logits.argmax(axis=1).astype(np.int32), powers / powers.sum(axis=1, keepdims=True))
+
+    def truth(self, encoded: np.ndarray) -> np.ndarray:
+        """(N,) codes."""
+        return np.asarray(encoded)
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    """1 / (1 + exp(-x)) without overflow."""
+    power = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1 / (1 + power), power / (1 + power))

@@ -1,0 +1,42 @@
+"""A number: the output is the scaled value, the answer is in the target's own unit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+import polars as pl
+
+from danlu.columns.column import FittedColumn
+from danlu.tasks.task import Answers
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Regression:
+    """One number."""
+
+    name: ClassVar[str] = "regression"
+    head: ClassVar[str] = "regression"
+    metrics: ClassVar[tuple[str, ...]] = ("r2", "mae", "mse")
+    monitor: ClassVar[str] = "mse"
+    num_outputs: ClassVar[int] = 1
+    target: FittedColumn
+
+    def loss(self, outputs_BK: Tensor, target_B: Tensor, class_weights_K: Tensor | None) -> Tensor:
+        """Mean squared error of the scaled value."""
+        from torch.nn.functional import mse_loss
+
+        return mse_loss(outputs_BK[:, 0], target_B.to(outputs_BK.dtype))
+
+    def answers(self, outputs: np.ndarray) -> Answers:
+        """(N,) numbers in the target's own unit."""
+        return Answers(self.truth(outputs[:, 0]))
+
+    def truth(self, encoded: np.ndarray) -> np.ndarray:
+        """(N,) float64 in the target's own unit."""
+        (field,) = self.target.fields
+        return self.target.decode({field.name: np.asarray(encoded)}).cast(pl.Float64).to_numpy()
