@@ -1,0 +1,86 @@
+"""A small convolutional network for pictures.
+
+Shapes: B batch, H height, W width, C channels, D width.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import torch
+from annotated_types import Ge, Le, Lt
+from torch import Tensor, nn
+
+from danlu.columns.column import Slot
+from danlu.design.layers.dense import Dense
+from danlu.design.network import Encoded
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cnn:
+    """Blocks of convolution, max-pooling, normalisation and ReLU, then one dense layer.
+
+    Attributes:
+        channels: channels of the first block; each block doubles them.
+        max_channels: where doubling ends.
+        num_blocks: blocks, each halving the picture; none gives as many as bring the shorter side down to 4 … 7 pixels.
+        width: units of the dense layer.
+        dropout: share of its units silenced in training.
+    """
+
+    joins: ClassVar[bool] = False
+    kinds: ClassVar[tuple[str, ...]] = ("image",)
+
+    channels: Annotated[int, Ge(1), Le(1024)] = 32
+    max_channels: Annotated[int, Ge(1), Le(4096)] = 256
+    num_blocks: Annotated[int, Ge(1), Le(8)] | None = None
+    width: Annotated[int, Ge(1), Le(8192)] = 128
+    dropout: Annotated[float, Ge(0), Lt(1)] = 0.25
+
+    def build(self, slots: Sequence[Slot]) -> nn.Module:
+        """The module for one picture column."""
+        (slot,) = slots
+        return CnnEncoder(self, slot)
+
+
+class CnnEncoder(nn.Module):
+    """(B, H, W, C) uint8 → (B, D)."""
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, options: Cnn, slot: Slot) -> None:
+        super().__init__()
+        self.input = slot.input
+        height, width, in_channels = slot.field.shape
+        self.register_buffer("mean", torch.tensor(slot.field.mean), persistent=False)
+        self.register_buffer("scale", 1 / torch.tensor(slot.field.std), persistent=False)
+        blocks: list[nn.Module] = []
+        for index in range(options.num_blocks or _num_blocks(min(height, width))):
+            out_channels = min(options.channels * 2**index, options.max_channels)
+            blocks.append(_block(in_channels, out_channels))
+            in_channels, height, width = out_channels, height // 2, width // 2
+        self.blocks = nn.Sequential(*blocks)
+        self.dense = Dense(in_channels * height * width, options.width, 1, activation="relu", dropout=options.dropout)
+        self.width = self.dense.width
+
+    def forward(self, inputs: Mapping[str, Tensor]) -> Encoded:
+        """(B, H, W, C) uint8 → (B, D)."""
+        pixels_BHWC = (inputs[self.input].to(self.mean.dtype) - self.mean) * self.scale
+        values_BCHW = self.blocks(pixels_BHWC.permute(0, 3, 1, 2))
+        return Encoded(self.dense(values_BCHW.flatten(1)))
+
+
+def _num_blocks(side: int) -> int:
+    """Blocks that bring a side down to 4 … 7 pixels; at least one, where there are two pixels to pool."""
+    return max(1, int(math.log2(max(side, 4) / 4)))
+
+
+def _block(in_channels: int, out_channels: int) -> nn.Sequential:
+    """Convolution, pooling, normalisation, ReLU: the last two after pooling touch a quarter of the values."""
+    convolution = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False)
+    nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
+    return nn.Sequential(convolution, nn.MaxPool2d(2), nn.BatchNorm2d(out_channels), nn.ReLU())

@@ -1,0 +1,129 @@
+"""A multi-layer perceptron over all numbers and categories of a table, each with an embedding of its own.
+
+Shapes: B batch, S scalars, C codes, E embedding width, D width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+import torch
+from annotated_types import Ge, Gt, Le, Lt
+from torch import Tensor, nn
+
+from danlu.columns.column import Slot
+from danlu.design.layers.dense import Activation, Dense
+from danlu.design.layers.number_embedding import LinearEmbedding, PeriodicEmbedding
+from danlu.design.network import Encoded
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mlp:
+    """Multi-layer perceptron with an embedding for every number and category.
+
+    A missing number has a vector of its own, as have a missing and an unseen category.
+
+    Attributes:
+        num_layers: dense layers.
+        width: units in each.
+        dropout: share of units silenced in training.
+        activation: what follows each dense layer.
+        numbers: how numbers enter: `none` as they are, `linear` a line and a bend for each, `periodic` learned waves for each.
+        number_dim: width of a number's vector.
+        category_dim: width of a category's vector.
+    """
+
+    joins: ClassVar[bool] = True
+    kinds: ClassVar[tuple[str, ...]] = ("scalar", "code")
+
+    num_layers: Annotated[int, Ge(1), Le(32)] = 2
+    width: Annotated[int, Ge(1), Le(8192)] = 256
+    dropout: Annotated[float, Ge(0), Lt(1)] = 0.1
+    activation: Activation = "relu"
+    numbers: Literal["none", "linear", "periodic"] = "periodic"
+    number_dim: Annotated[int, Gt(1), Le(256)] = 8
+    category_dim: Annotated[int, Ge(1), Le(1024)] = 8
+
+    def build(self, slots: Sequence[Slot]) -> nn.Module:
+        """The module for these fields."""
+        return MlpEncoder(self, slots)
+
+
+class MlpEncoder(nn.Module):
+    """(B, S) scalars and (B, C) codes → (B, D)."""
+
+    value_index: Tensor
+    missing_index: Tensor
+    code_index: Tensor
+    code_offset: Tensor
+
+    def __init__(self, options: Mlp, slots: Sequence[Slot]) -> None:
+        super().__init__()
+        values, missing = _scalar_places(slots)
+        codes = [slot for slot in slots if slot.field.kind == "code"]
+        self.num_scalars, self.num_codes = len(values), len(codes)
+        self.has_missing = any(place >= 0 for place in missing)
+        in_dim = 0
+        if values:
+            self.register_buffer("value_index", torch.tensor(values), persistent=False)
+            self.numbers = _number_embedding(options, len(values))
+            number_dim = 1 if self.numbers is None else options.number_dim
+            in_dim += len(values) * number_dim
+            if self.has_missing:
+                with_flag = [index for index, place in enumerate(missing) if place >= 0]
+                flags = [place for place in missing if place >= 0]
+                self.register_buffer("missing_index", torch.tensor(flags), persistent=False)
+                self.register_buffer("missing_of", _one_hot(with_flag, len(values)), persistent=False)
+                self.missing = nn.Parameter(torch.randn(len(values), number_dim) * 0.1)
+        if codes:
+            offsets = torch.tensor([0, *(slot.field.num_codes for slot in codes)]).cumsum(0)
+            self.register_buffer("code_index", torch.tensor([slot.start for slot in codes]), persistent=False)
+            self.register_buffer("code_offset", offsets[:-1], persistent=False)
+            self.categories = nn.Embedding(int(offsets[-1]), options.category_dim)
+            nn.init.normal_(self.categories.weight, std=options.category_dim**-0.5)
+            in_dim += len(codes) * options.category_dim
+        self.dense = Dense(in_dim, options.width, options.num_layers, activation=options.activation, dropout=options.dropout)
+        self.width = self.dense.width
+
+    def forward(self, inputs: Mapping[str, Tensor]) -> Encoded:
+        """(B, S) and (B, C) → (B, D)."""
+        parts: list[Tensor] = []
+        if self.num_scalars:
+            parts.append(self._numbers(inputs["scalars"]).flatten(1))
+        if self.num_codes:
+            codes_BC = inputs["codes"][:, self.code_index].long() + self.code_offset
+            parts.append(self.categories(codes_BC).flatten(1))
+        return Encoded(self.dense(torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]))
+
+    def _numbers(self, scalars: Tensor) -> Tensor:
+        values_BS = scalars[:, self.value_index]
+        vectors_BSE = values_BS.unsqueeze(-1) if self.numbers is None else self.numbers(values_BS)
+        if not self.has_missing:
+            return vectors_BSE
+        flags_BS1 = (scalars[:, self.missing_index] @ self.missing_of).unsqueeze(-1)
+        return vectors_BSE * (1 - flags_BS1) + self.missing * flags_BS1
+
+
+def _number_embedding(options: Mlp, num_scalars: int) -> nn.Module | None:
+    if options.numbers == "none":
+        return None
+    if options.numbers == "linear":
+        return LinearEmbedding(num_scalars, options.number_dim)
+    return PeriodicEmbedding(num_scalars, options.number_dim, num_frequencies=16, sigma=0.1)
+
+
+def _scalar_places(slots: Sequence[Slot]) -> tuple[list[int], list[int]]:
+    """For each value in the packed scalars: its place, and the place of its column's missing flag or -1."""
+    flags = {slot.column: slot.start for slot in slots if slot.field.kind == "scalar" and slot.field.name == "missing"}
+    values = [slot for slot in slots if slot.field.kind == "scalar" and slot.field.name != "missing"]
+    places = [place for slot in values for place in range(slot.start, slot.stop)]
+    return places, [flags.get(slot.column, -1) for slot in values for _ in range(slot.start, slot.stop)]
+
+
+def _one_hot(places: Sequence[int], width: int) -> Tensor:
+    """(len(places), width) float32 with a one in each row."""
+    matrix = torch.zeros(len(places), width)
+    matrix[torch.arange(len(places)), torch.tensor(places)] = 1
+    return matrix

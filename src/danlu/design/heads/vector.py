@@ -1,0 +1,64 @@
+"""The heads of one vector: what differs between them is the task's loss and the number of outputs.
+
+Shapes: B batch, D width, K outputs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from annotated_types import Ge, Le, Lt
+from torch import nn
+
+from danlu.design.layers.dense import Dense, linear
+
+
+@dataclass(frozen=True, kw_only=True)
+class BinaryHead:
+    """Two classes: one logit, of the second.
+
+    Attributes:
+        num_layers: dense layers before the last one.
+        width: units in each.
+        dropout: share of the joined vector, and of each layer's units, silenced in training.
+    """
+
+    tasks: ClassVar[tuple[str, ...]] = ("binary",)
+
+    num_layers: Annotated[int, Ge(0), Le(16)] = 0
+    width: Annotated[int, Ge(1), Le(8192)] = 128
+    dropout: Annotated[float, Ge(0), Lt(1)] = 0.0
+
+    def build(self, in_dim: int, num_outputs: int) -> nn.Module:
+        """(B, in_dim) → (B, num_outputs)."""
+        dense = Dense(in_dim, self.width, self.num_layers, activation="relu", dropout=self.dropout)
+        first = [nn.Dropout(self.dropout)] if self.dropout else []
+        middle = [dense] if self.num_layers else []
+        return nn.Sequential(*first, *middle, linear(dense.width, num_outputs))
+
+
+@dataclass(frozen=True, kw_only=True)
+class MultiClassHead(BinaryHead):
+    """K classes: their K logits.
+
+    Attributes:
+        num_layers: dense layers before the last one.
+        width: units in each.
+        dropout: share of the joined vector, and of each layer's units, silenced in training.
+    """
+
+    tasks: ClassVar[tuple[str, ...]] = ("multiclass",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegressionHead(BinaryHead):
+    """A number: its scaled value.
+
+    Attributes:
+        num_layers: dense layers before the last one.
+        width: units in each.
+        dropout: share of the joined vector, and of each layer's units, silenced in training.
+    """
+
+    tasks: ClassVar[tuple[str, ...]] = ("regression",)

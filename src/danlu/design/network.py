@@ -1,0 +1,86 @@
+"""The network: every encoder, then fusion, then the head.
+
+Shapes: B batch, T tokens, D width, K outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+from torch import Tensor, nn
+
+from danlu.columns.column import Schema, Slot
+from danlu.tasks.task import Task
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What an encoder gives.
+
+    Attributes:
+        values: (B, D), or (B, T, D) where it keeps tokens apart.
+        mask: (B, T) bool, True for tokens that are there; None where all are.
+    """
+
+    values: Tensor
+    mask: Tensor | None = None
+
+
+class EncoderModule(Protocol):
+    """What an encoder's `build` returns: an `nn.Module` with its width."""
+
+    width: int
+
+    def __call__(self, inputs: Mapping[str, Tensor]) -> Encoded:
+        """The encoded columns; `inputs` are the network's inputs by name."""
+
+
+class Encoder(Protocol):
+    """An encoder's options. `joins`: one instance takes all its columns together; else each column has its own."""
+
+    joins: ClassVar[bool]
+    kinds: ClassVar[tuple[str, ...]]
+
+    def build(self, slots: Sequence[Slot]) -> nn.Module:
+        """The module for these fields (an `EncoderModule`)."""
+
+
+class Network(nn.Module):
+    """A whole network: inputs by name in, outputs of the task out.
+
+    Args:
+        schema: the fitted columns: names, dtypes and shapes of the inputs.
+        task: what is predicted: how outputs are read.
+        encoders: modules from inputs to `Encoded`.
+        fusion: module from a list of `Encoded` to (B, D).
+        head: module from (B, D) to (B, K).
+        description: the design in JSON-able form; from it and the schema the same network is built again.
+    """
+
+    def __init__(
+        self,
+        *,
+        schema: Schema,
+        task: Task,
+        encoders: Sequence[nn.Module],
+        fusion: nn.Module,
+        head: nn.Module,
+        description: Mapping[str, Any],
+    ) -> None:
+        super().__init__()
+        self.schema, self.task, self.description = schema, task, description
+        self.encoders = nn.ModuleList(encoders)
+        self.fusion = fusion
+        self.head = head
+
+    def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """(B, K) outputs.
+
+        Args:
+            inputs: scalars (B, S) float32, codes (B, C) int32 or int64, image_i (B, H, W, C) uint8; those the schema names.
+        """
+        encoded = [encoder(inputs) for encoder in self.encoders]
+        outputs: Tensor = self.head(self.fusion(encoded))
+        return outputs

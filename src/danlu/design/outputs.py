@@ -1,0 +1,48 @@
+"""Running a network over many rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from danlu.design.network import Network
+
+
+def outputs(network: Network, inputs: Mapping[str, np.ndarray], batch_size: int = 1024) -> np.ndarray:
+    """The network's outputs in evaluation mode, without gradients; its mode is put back.
+
+    Args:
+        network: on any device.
+        inputs: input name → (N, *shape), as `Schema.encode` gives them; memory-mapped ones are read batch by batch.
+        batch_size: rows at a time. It may change the last bits of the outputs.
+
+    Returns:
+        (N, num_outputs) float32.
+    """
+    num_rows = len(next(iter(inputs.values())))
+    found = np.empty((num_rows, network.task.num_outputs), np.float32)
+    device = next(network.parameters()).device
+    mode = network.training
+    network.eval()
+    try:
+        with torch.no_grad():
+            for start, stop in spans(num_rows, batch_size):
+                batch = {name: as_tensor(array[start:stop], device) for name, array in inputs.items()}
+                found[start:stop] = network(batch).float().cpu().numpy()
+    finally:
+        network.train(mode)
+    return found
+
+
+def spans(num_rows: int, size: int) -> Iterator[tuple[int, int]]:
+    """(start, stop) of every piece of `size` rows, the last one shorter."""
+    for start in range(0, num_rows, size):
+        yield start, min(start + size, num_rows)
+
+
+def as_tensor(array: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
+    """A copy of an array (which may be memory-mapped and read-only) on a device."""
+    return torch.from_numpy(np.array(array)).to(device)

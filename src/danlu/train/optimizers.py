@@ -1,0 +1,205 @@
+"""How weights follow gradients: torch's own fused kernels, called on the flat buffers.
+
+`torch.optim` is not imported: its optimizers bring in the compiler, which takes longer to import than torch itself.
+Each optimizer is a component (its options) with two methods: `slots` names the tensors it keeps, `step` changes the weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Protocol
+
+import torch
+from annotated_types import Ge, Gt, Lt
+from pydantic import Strict
+from torch import Tensor
+
+Beta = Annotated[float, Ge(0), Lt(1)]
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A part of the flat buffers that is stepped together: `decay` says whether weight decay touches it."""
+
+    values: Tensor
+    gradients: Tensor
+    slots: Mapping[str, Tensor]
+    decay: bool
+
+
+class Optimizer(Protocol):
+    """What the loop needs of an optimizer."""
+
+    @property
+    def lr(self) -> float:
+        """Step size before the schedule."""
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """Names of the tensors it keeps, each as long as the parameters, zero at first."""
+
+    def step(self, segment: Segment, lr: float, count: int) -> None:
+        """Change `segment.values` in place; `count` is the number of this step, from 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sgd:
+    """Stochastic gradient descent with momentum.
+
+    Attributes:
+        lr: step size.
+        momentum: share of the last step that goes on.
+        nesterov: look ahead by the momentum before taking the gradient.
+        weight_decay: added to the gradient as this times the weight; biases and norms are spared.
+    """
+
+    lr: Annotated[float, Gt(0)] = 0.05
+    momentum: Beta = 0.9
+    nesterov: bool = False
+    weight_decay: Annotated[float, Ge(0)] = 0.0
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """The momentum buffer."""
+        return ("momentum",) if self.momentum else ()
+
+    def step(self, segment: Segment, lr: float, count: int) -> None:
+        """v ← momentum · v + g; w ← w − lr · v."""
+        torch._fused_sgd_(
+            [segment.values],
+            [segment.gradients],
+            [segment.slots["momentum"]] if self.momentum else [],
+            weight_decay=self.weight_decay if segment.decay else 0.0,
+            momentum=self.momentum,
+            lr=lr,
+            dampening=0.0,
+            nesterov=self.nesterov and self.momentum > 0,
+            maximize=False,
+            is_first_step=count == 1,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adam:
+    """Adam: steps scaled by running means of the gradient and of its square.
+
+    Source: Kingma and Ba, "Adam: A Method for Stochastic Optimization", 2015.
+
+    Attributes:
+        lr: step size.
+        betas: shares of the old running means kept at each step, of the gradient and of its square.
+        eps: added to the denominator.
+        weight_decay: added to the gradient as this times the weight; biases and norms are spared.
+    """
+
+    lr: Annotated[float, Gt(0)] = 1e-3
+    betas: Annotated[tuple[Beta, Beta], Strict(False)] = (0.9, 0.999)
+    eps: Annotated[float, Gt(0)] = 1e-8
+    weight_decay: Annotated[float, Ge(0)] = 0.0
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """The two running means."""
+        return ("mean", "square")
+
+    def step(self, segment: Segment, lr: float, count: int) -> None:
+        """m ← β₁m + (1−β₁)g; v ← β₂v + (1−β₂)g²; w ← w − lr · m̂ / (√v̂ + eps)."""
+        _adam_step(torch._fused_adam_, self, segment, lr, count)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdamW:
+    """Adam with weight decay apart from the gradient.
+
+    Source: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019.
+
+    Attributes:
+        lr: step size.
+        betas: shares of the old running means kept at each step, of the gradient and of its square.
+        eps: added to the denominator.
+        weight_decay: share of the weight taken away at each step, times the step size; biases and norms are spared.
+    """
+
+    lr: Annotated[float, Gt(0)] = 1e-3
+    betas: Annotated[tuple[Beta, Beta], Strict(False)] = (0.9, 0.999)
+    eps: Annotated[float, Gt(0)] = 1e-8
+    weight_decay: Annotated[float, Ge(0)] = 0.01
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """The two running means."""
+        return ("mean", "square")
+
+    def step(self, segment: Segment, lr: float, count: int) -> None:
+        """As Adam, after w ← w − lr · weight_decay · w."""
+        _adam_step(torch._fused_adamw_, self, segment, lr, count)
+
+
+def _adam_step(kernel: object, options: Adam | AdamW, segment: Segment, lr: float, count: int) -> None:
+    kernel(  # type: ignore[operator]
+        [segment.values],
+        [segment.gradients],
+        [segment.slots["mean"]],
+        [segment.slots["square"]],
+        [],
+        [torch.tensor(float(count), device=segment.values.device)],
+        lr=lr,
+        beta1=options.betas[0],
+        beta2=options.betas[1],
+        weight_decay=options.weight_decay if segment.decay else 0.0,
+        eps=options.eps,
+        amsgrad=False,
+        maximize=False,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RmsProp:
+    """Steps scaled by a running mean of the gradient's square.
+
+    Source: Tieleman and Hinton, "Lecture 6.5: RMSprop", 2012; as torch has it.
+
+    Attributes:
+        lr: step size.
+        alpha: share of the old running mean kept at each step.
+        momentum: share of the last step that goes on.
+        eps: added to the denominator.
+        weight_decay: added to the gradient as this times the weight; biases and norms are spared.
+    """
+
+    lr: Annotated[float, Gt(0)] = 1e-3
+    alpha: Beta = 0.99
+    momentum: Beta = 0.0
+    eps: Annotated[float, Gt(0)] = 1e-8
+    weight_decay: Annotated[float, Ge(0)] = 0.0
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """The running mean of squares, and the momentum buffer where there is momentum."""
+        return ("square", "momentum") if self.momentum else ("square",)
+
+    def step(self, segment: Segment, lr: float, count: int) -> None:
+        """s ← αs + (1−α)g²; w ← w − lr · g / (√s + eps), or that through momentum."""
+        gradients = segment.gradients
+        if segment.decay and self.weight_decay:
+            gradients = gradients.add(segment.values, alpha=self.weight_decay)
+        square = segment.slots["square"].mul_(self.alpha).addcmul_(gradients, gradients, value=1 - self.alpha)
+        scale = square.sqrt().add_(self.eps)
+        if self.momentum:
+            momentum = segment.slots["momentum"].mul_(self.momentum).addcdiv_(gradients, scale)
+            segment.values.add_(momentum, alpha=-lr)
+        else:
+            segment.values.addcdiv_(gradients, scale, value=-lr)
+
+
+def segments(
+    values: Tensor, gradients: Tensor, slots: Mapping[str, Tensor], num_decayed: int
+) -> Sequence[Segment]:
+    """The flat buffers as the part that is decayed and the part that is not."""
+    parts = ((slice(0, num_decayed), True), (slice(num_decayed, None), False))
+    return [
+        Segment(values[part], gradients[part], {name: slot[part] for name, slot in slots.items()}, decay)
+        for part, decay in parts
+        if values[part].numel()
+    ]
