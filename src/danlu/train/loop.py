@@ -1,0 +1,212 @@
+"""The one loop. Everything that trains calls `Loop.fit`.
+
+fit → epoch → step: an epoch takes its batches in an order that is a pure function of (seed, epoch); a step adds up the gradients of
+its parts, clips, and moves all weights with one kernel call. All that changes on the way is in the flat buffers, the network's own
+buffers, torch's random state and `Position`, and a checkpoint holds them all.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from danlu.base.errors import NonFiniteLossError
+from danlu.base.files import write_bytes, write_json
+from danlu.base.progress import Task as ProgressTask
+from danlu.design.network import Network
+from danlu.design.outputs import outputs
+from danlu.evaluate.score import score
+from danlu.prepare.prepared import Split
+from danlu.recipe.schema import Train
+from danlu.train.batches import Batch, batches
+from danlu.train.flat import FlatParameters, plain_weights
+from danlu.train.observers import Observer
+from danlu.train.optimizers import Optimizer, segments
+from danlu.train.plan import Plan
+from danlu.train.schedules import Schedule
+from danlu.train.state import Position, load_checkpoint, save_checkpoint
+
+
+@dataclass(frozen=True)
+class Monitor:
+    """The metric that early stopping and the best checkpoint watch."""
+
+    name: str
+    greater_is_better: bool
+
+    def loss(self, value: float) -> float:
+        """The value turned so that less is better; one that is not a number is worst (and finite, so that JSON takes it)."""
+        return sys.float_info.max if math.isnan(value) else -value if self.greater_is_better else value
+
+
+@dataclass
+class Loop:
+    """One training run.
+
+    Attributes:
+        network: trained in place.
+        training: the training split.
+        validation: the validation split.
+        section: the recipe's `train`.
+        plan: what its `auto`s came to.
+        optimizer: how weights follow gradients.
+        schedule: how the step size changes.
+        monitor: what is watched.
+        metrics: scored on the validation split after each epoch.
+        class_weights: (K,) float32, or None.
+        seed: the recipe's.
+        folder: where checkpoints go.
+        inputs: fingerprint of the step.
+        observers: hear of every epoch.
+    """
+
+    network: Network
+    training: Split
+    validation: Split
+    section: Train
+    plan: Plan
+    optimizer: Optimizer
+    schedule: Schedule
+    monitor: Monitor
+    metrics: Sequence[str]
+    class_weights: Tensor | None
+    seed: int
+    folder: Path
+    inputs: str
+    observers: Sequence[Observer] = ()
+    position: Position = field(default_factory=Position)
+
+    def start(self) -> Position:
+        """Take up the last checkpoint, or begin."""
+        torch.manual_seed(self.seed)
+        self.flat = FlatParameters(self.network)
+        self.slots = {name: torch.zeros_like(self.flat.values) for name in self.optimizer.slots}
+        self.segments = segments(self.flat.values, self.flat.gradients, self.slots, self.flat.num_decayed)
+        found = load_checkpoint(self.folder / "last.safetensors", self.flat, self.network, self.slots, self.inputs)
+        self.position = found or Position(schedule=self.schedule.start())
+        if found and found.history:
+            self._tell()
+        return self.position
+
+    def fit(self, progress: ProgressTask) -> None:
+        """Run all epochs that are left; `best.safetensors` then holds the best weights."""
+        self.progress, self.shown = progress, self.position.count
+        self.saved_at = self.shown_at = time.monotonic()
+        self.clock = time.monotonic() - self.position.seconds
+        while self.position.epoch < self.plan.epochs and not self.position.stopped:
+            self.epoch()
+            self.end_epoch()
+
+    def epoch(self) -> None:
+        """The steps of the epoch under way that are left."""
+        self.network.train()
+        at = self.position
+        rows = {"seed": self.seed, "epoch": at.epoch, "step_rows": self.plan.step_rows}
+        for batch in batches(self.training, **rows, first_step=at.step, device=self.plan.device):
+            loss = self.step(batch)
+            at.loss_sum += loss * len(batch.rows)
+            at.loss_rows += len(batch.rows)
+            at.step, at.count = batch.step + 1, at.count + 1
+            self._show()
+            if time.monotonic() - self.saved_at > self.section.checkpoint_s:
+                self.save()
+
+    def step(self, batch: Batch) -> float:
+        """One optimizer step; gives the mean loss of its rows."""
+        self.flat.gradients.zero_()
+        total = 0.0
+        for part in batch.parts(self.plan.batch_size):
+            share = len(part.rows) / len(batch.rows)
+            loss = self.network.task.loss(self.network(part.inputs), part.target, self.class_weights)
+            (loss * share if share < 1 else loss).backward()
+            value = loss.item()
+            if not math.isfinite(value):
+                self._refuse(batch, value)
+            total += value * share
+        if self.section.l1:
+            first = slice(0, self.flat.num_decayed)
+            self.flat.gradients[first].add_(self.flat.values[first].sign(), alpha=self.section.l1)
+        if self.section.clip_norm:
+            norm = self.flat.gradients.norm()
+            self.flat.gradients.mul_((self.section.clip_norm / (norm + 1e-6)).clamp(max=1.0))
+        lr = self.lr()
+        with torch.no_grad():
+            for segment in self.segments:
+                self.optimizer.step(segment, lr, self.position.count + 1)
+        return total
+
+    def lr(self) -> float:
+        """The step size now."""
+        factor = self.schedule.factor(self.position.count, self.plan.total_steps, self.position.schedule)
+        return self.optimizer.lr * factor
+
+    def end_epoch(self) -> None:
+        """Score the validation split, keep the best weights, decide whether to stop, write a checkpoint."""
+        at = self.position
+        lr = self.optimizer.lr * self.schedule.factor(at.count - 1, self.plan.total_steps, at.schedule)
+        at.seconds = time.monotonic() - self.clock
+        row: dict[str, Any] = {"epoch": at.epoch, "step": at.count, "lr": lr, "loss": at.loss_sum / at.loss_rows}
+        row |= self._validate() | {"seconds": round(at.seconds, 3)}
+        watched = self.monitor.loss(row[self.monitor.name] if row[self.monitor.name] is not None else math.nan)
+        at.history.append(row)
+        at.schedule = self.schedule.observe(watched, at.schedule)
+        early_stop = self.section.early_stop
+        least = early_stop.min_delta if early_stop else 0.0
+        if at.best is None or watched < at.best - least:
+            at.best, at.best_epoch, at.bad_epochs = watched, at.epoch, 0
+            write_bytes(self.folder / "best.safetensors", save(plain_weights(self.network)))
+        else:
+            at.bad_epochs += 1
+        at.stopped = early_stop is not None and at.bad_epochs >= early_stop.patience
+        at.epoch, at.step, at.loss_sum, at.loss_rows = at.epoch + 1, 0, 0.0, 0
+        self.save()
+        self._tell()
+
+    def save(self) -> None:
+        """Write `last.safetensors`."""
+        self.position.seconds = time.monotonic() - self.clock
+        last = self.folder / "last.safetensors"
+        save_checkpoint(last, self.flat, self.network, self.slots, self.position, self.inputs)
+        self.saved_at = time.monotonic()
+
+    def _validate(self) -> dict[str, float | None]:
+        """Loss and metrics on the validation split."""
+        found = outputs(self.network, self.validation.inputs)
+        task, encoded = self.network.task, self.validation.target
+        with torch.no_grad():
+            loss = task.loss(torch.from_numpy(found), torch.from_numpy(encoded.copy()), None).item()
+        values = score(task, [*self.metrics], task.truth(encoded), task.answers(found))
+        return {"validation_loss": loss, **{name: None if math.isnan(v) else v for name, v in values.items()}}
+
+    def _refuse(self, batch: Batch, loss: float) -> None:
+        """Stop the run: name the step, the rows and the largest gradients."""
+        largest = self.flat.largest_gradients()
+        facts = {"step": self.position.count, "epoch": self.position.epoch, "loss": str(loss)}
+        facts |= {"rows": batch.rows.tolist(), "gradients": [[name, str(value)] for name, value in largest]}
+        write_json(self.folder / "nonfinite.json", facts)
+        raise NonFiniteLossError(step=self.position.count, loss=loss, rows=batch.rows.tolist(), gradients=largest)
+
+    def _tell(self) -> None:
+        for observer in self.observers:
+            observer.epoch_ended(self.position.history)
+
+    def _show(self) -> None:
+        """Tell of progress ten times a second at most: a bar costs more than a small step."""
+        now = time.monotonic()
+        if now - self.shown_at > 0.1 or self.position.step == self.plan.steps_per_epoch:
+            at, self.shown_at = self.position, now
+            last = at.history[-1] if at.history else {}
+            watched = last.get(self.monitor.name)
+            note = f"epoch {at.epoch + 1}/{self.plan.epochs} · loss {at.loss_sum / at.loss_rows:.4f}"
+            note += f" · {self.monitor.name} {watched:.4f}" if watched is not None else ""
+            self.progress.advance(at.count - self.shown, note)
+            self.shown = at.count

@@ -1,0 +1,111 @@
+"""All that is chosen for a training run before it begins: a pure function of recipe, network, data and machine.
+
+A choice that changes rounding must come out the same after every resume and in every repeat, so nothing here looks at a clock.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from danlu.base.devices import choose_device
+from danlu.design.describe import Description
+from danlu.recipe.schema import Train
+from danlu.train.batches import num_steps
+
+_STEPS = 6_000  # steps after which small tables have long stopped getting better
+_OPERATIONS = 4e12  # forward operations: minutes, not hours, on two cores
+_MANY_THREADS = 2e8  # forward operations of a step below which a second thread costs more than it gives
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `auto` came to.
+
+    Attributes:
+        device: a torch device.
+        threads: of torch's CPU operations.
+        batch_size: rows whose gradients are taken together.
+        step_rows: rows of one optimizer step: batch_size × accumulate.
+        epochs: at most.
+        steps_per_epoch: optimizer steps.
+    """
+
+    device: str
+    threads: int
+    batch_size: int
+    step_rows: int
+    epochs: int
+    steps_per_epoch: int
+
+    @property
+    def total_steps(self) -> int:
+        """Optimizer steps of all epochs."""
+        return self.epochs * self.steps_per_epoch
+
+
+def make_plan(section: Train, description: Description, num_rows: int, cores: int | None = None) -> Plan:
+    """Fill in what the recipe leaves open.
+
+    Args:
+        section: the recipe's `train`.
+        description: the network's costs.
+        num_rows: training rows.
+        cores: of this machine; by default those this process may use.
+    """
+    device = choose_device(section.device)
+    batch_size = section.batch_size if section.batch_size != "auto" else auto_batch_size(num_rows)
+    step_rows = batch_size * section.accumulate
+    steps = num_steps(num_rows, step_rows)
+    epochs = section.epochs if section.epochs != "auto" else auto_epochs(steps, num_rows, description.flops)
+    cores = cores or len(os.sched_getaffinity(0))
+    threads = 1 if description.flops * batch_size < _MANY_THREADS else cores
+    return Plan(device, threads, batch_size, step_rows, epochs, steps)
+
+
+def auto_batch_size(num_rows: int) -> int:
+    """The power of two nearest below a 128th of the rows, from 16 to 512."""
+    return 1 << max(4, min(9, (num_rows // 128).bit_length() - 1))
+
+
+def auto_epochs(steps_per_epoch: int, num_rows: int, flops: int) -> int:
+    """As many as bring 6,000 steps or 4·10¹² forward operations, from 5 to 100."""
+    by_work = _OPERATIONS / max(1, flops * num_rows)
+    return int(max(5, min(100, _STEPS / steps_per_epoch, by_work)))
+
+
+def class_weights(section: Train, counts: Mapping[str, int]) -> dict[str, float] | None:
+    """The weight of each class, label → weight, so that the mean weight of a training row is one.
+
+    Args:
+        section: the recipe's `train`.
+        counts: label → training rows, in the order of the codes.
+
+    Raises:
+        RecipeError: a class is named that the target does not have, or one of them is left out.
+    """
+    from danlu.base.errors import Fault, RecipeError, nearest
+
+    given: Any = section.class_weights
+    if given is None:
+        return None
+    if given == "balanced":
+        given = {label: 1 / max(1, count) for label, count in counts.items()}
+    faults = [
+        Fault(
+            path=f"train.class_weights.{label}",
+            message=f"is not a class of the target; there are {', '.join(counts)}",
+            hint=f"did you mean {nearest(label, list(counts))}?" if nearest(label, list(counts)) else "",
+        )
+        for label in given
+        if label not in counts
+    ]
+    left_out = [label for label in counts if label not in given]
+    if left_out:
+        faults.append(Fault(path="train.class_weights", message=f"leaves out {', '.join(left_out)}"))
+    if faults:
+        raise RecipeError(faults)
+    mean = sum(given[label] * count for label, count in counts.items()) / sum(counts.values())
+    return {label: given[label] / mean for label in counts}

@@ -1,0 +1,129 @@
+"""Step 3: from a network and encoded splits to its best weights."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from danlu.base.errors import Fault, RecipeError
+from danlu.base.files import code_version, fingerprint, hash_file, read_json, write_json
+from danlu.base.runs import Run
+from danlu.design.describe import describe
+from danlu.design.network import Network
+from danlu.design.trained import Trained
+from danlu.evaluate.score import chosen, metric
+from danlu.prepare.prepared import Prepared, Split
+from danlu.recipe.schema import Recipe
+from danlu.train.flat import load_weights
+from danlu.train.loop import Loop, Monitor
+from danlu.train.observers import JsonLines, TensorBoard
+from danlu.train.plan import Plan, class_weights, make_plan
+
+
+def train(recipe: Recipe, network: Network, prepared: Prepared, run: Run) -> Trained:
+    """Train a network on the training split, or take up what is there.
+
+    Args:
+        recipe: `train`, `seed` and the metrics are read.
+        network: with its start weights; it is changed in place and ends with the best epoch's.
+        prepared: the encoded splits.
+        run: checkpoints, `history.jsonl` and TensorBoard's files go to `train/`.
+
+    Raises:
+        NonFiniteLossError: the loss became NaN or infinite.
+        RecipeError: a monitored metric or a class weight that does not fit the target.
+        StorageError: a checkpoint could not be written; the one before still stands.
+    """
+    training, folder = prepared.split("train"), run.step("train")
+    plan = make_plan(recipe.train, describe(network), training.num_rows)
+    inputs = _inputs(recipe, network, prepared, plan)
+    if (result := run.finished("train", inputs)) is None:
+        result = _fit(recipe, network, prepared, training, plan, inputs, run)
+    weights = folder / "best.safetensors"
+    load_weights(network, load_file(weights))
+    network.eval()
+    history = tuple(read_json(folder / "history.json"))
+    return Trained(network, weights, result["weights_hash"], history, result["best_epoch"], inputs, result["facts"])
+
+
+def _inputs(recipe: Recipe, network: Network, prepared: Prepared, plan: Plan) -> str:
+    section = recipe.train.model_dump(mode="json", exclude={"checkpoint_s"})
+    metrics = recipe.evaluate.metrics
+    return fingerprint(
+        section, metrics, recipe.seed, network.description, prepared.fingerprint, asdict(plan), torch.__version__, code_version()
+    )
+
+
+def _fit(
+    recipe: Recipe, network: Network, prepared: Prepared, training: Split, plan: Plan, inputs: str, run: Run
+) -> dict[str, Any]:
+    """Run the loop to its end and record the step."""
+    folder = run.step("train")
+    torch.set_num_threads(plan.threads)
+    torch.set_flush_denormal(True)  # numbers below 1e-38 cost a hundred times as much as others
+    network.to(plan.device)
+    board = TensorBoard(folder)
+    metrics = chosen(network.task, recipe.evaluate.metrics)
+    monitor = _monitor(recipe, network)
+    loop = Loop(
+        network=network,
+        training=training,
+        validation=prepared.split("validation"),
+        section=recipe.train,
+        plan=plan,
+        optimizer=recipe.train.optimizer.build("optimizers"),
+        schedule=recipe.train.schedule.build("schedules"),
+        monitor=monitor,
+        metrics=list(dict.fromkeys([*metrics, monitor.name])),
+        class_weights=_class_weights(recipe, network, training),
+        seed=recipe.seed,
+        folder=folder,
+        inputs=inputs,
+        observers=(JsonLines(folder / "history.jsonl"), board),
+    )
+    position = loop.start()
+    if position.count:
+        run.progress.say(f"train: going on from epoch {position.epoch + 1}, step {position.count}")
+    started = time.monotonic()
+    with run.progress.task("train", plan.total_steps, position.count) as task:
+        loop.fit(task)
+    board.close()
+    write_json(folder / "history.json", loop.position.history)
+    at, weights = loop.position, folder / "best.safetensors"
+    facts = {**asdict(plan), "steps": at.count, "seconds": round(at.seconds, 3), "monitor": monitor.name}
+    facts |= {"epochs_run": at.epoch, "stopped_early": at.stopped, "python": sys.version.split()[0]}
+    facts |= {"rows_per_second": round(at.epoch * training.num_rows / max(at.seconds, 1e-9))}
+    result = {"weights_hash": hash_file(weights), "best_epoch": at.best_epoch, "facts": facts}
+    outputs = [weights, folder / "history.json", folder / "history.jsonl"]
+    return run.finish("train", inputs, outputs, result, seconds=time.monotonic() - started)
+
+
+def _monitor(recipe: Recipe, network: Network) -> Monitor:
+    """The metric to watch. Raises RecipeError for one that does not fit the task."""
+    early_stop = recipe.train.early_stop
+    name = (early_stop and early_stop.monitor) or network.task.monitor
+    (name,) = chosen(network.task, [name], "train.early_stop.monitor")
+    return Monitor(name, metric(name).greater_is_better)
+
+
+def _class_weights(recipe: Recipe, network: Network, training: Split) -> torch.Tensor | None:
+    """(K,) float32 weights by code, or None."""
+    if recipe.train.class_weights is None:
+        return None
+    (field,) = network.schema.target.fields
+    if not field.num_codes:
+        message = f"is set, but the target {network.schema.target.name} is a number"
+        raise RecipeError([Fault(path="train.class_weights", message=message, hint="leave it out")])
+    codes = np.arange(field.num_codes, dtype=np.int32)
+    labels = [str(label) for label in network.schema.target.decode({field.name: codes})]
+    counts: Mapping[str, int] = dict(zip(labels, np.bincount(training.target, minlength=len(labels)).tolist(), strict=True))
+    weights = class_weights(recipe.train, counts)
+    assert weights is not None
+    return torch.tensor([weights[label] for label in labels], device=next(network.parameters()).device)
