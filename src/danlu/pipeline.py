@@ -1,0 +1,181 @@
+"""The six steps in order. Read this first.
+
+    recipe → prepare → design → train → evaluate → compress → deploy → bundle, with its proof
+
+Each step is a function from frozen value to frozen value. It keeps its results in its own folder of the run with the fingerprint of
+all that went in; where nothing has changed it only reads them again. So a run that was killed is started again with the same
+command and goes on where it was.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from danlu.base.errors import ParityError, RequirementError
+from danlu.base.files import code_version, fingerprint, write_json, write_text
+from danlu.base.progress import Progress
+from danlu.base.runs import STEPS, Run, open_run
+from danlu.recipe.schema import Recipe
+
+if TYPE_CHECKING:
+    from danlu.deploy.step import Deployed
+    from danlu.design.network import Network
+    from danlu.design.trained import Trained
+    from danlu.evaluate.step import Scores
+    from danlu.prepare.prepared import Prepared
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run came to; steps that were not asked for are None.
+
+    Attributes:
+        run: the run's folder.
+        steps: (name, whether it did new work, seconds) of each step, in order.
+    """
+
+    run: Run
+    steps: tuple[tuple[str, bool, float], ...]
+    prepared: Prepared | None = None
+    network: Network | None = None
+    trained: Trained | None = None
+    scores: Scores | None = None
+    deployed: Deployed | None = None
+
+    @property
+    def new_work(self) -> bool:
+        """Whether any step did more than read what was there."""
+        return any(did for _, did, _ in self.steps)
+
+    @property
+    def bundle(self) -> Path | None:
+        """The released bundle's folder."""
+        return self.deployed.bundle if self.deployed else None
+
+
+def run(recipe: Recipe, *, root: Path = Path("runs"), progress: Progress | None = None, until: str = "deploy") -> Result:
+    """Run a recipe's steps up to `until`, doing only what is not done yet.
+
+    Args:
+        recipe: what to do.
+        root: the folder of all runs; a new recipe, new data or new code gets a new run in it.
+        progress: where work reports itself.
+        until: the last step to run, one of `STEPS`.
+
+    Raises:
+        DanluError: a step cannot be done; all before it is kept.
+        RequirementError: everything was done, but `require` is not met: no bundle is released.
+    """
+    from danlu.recipe.reading import with_name
+
+    recipe = with_name(recipe)
+    opened = open_run(Path(root), str(recipe.name), run_key(recipe), progress)
+    with opened.locked():
+        write_start(recipe, opened)
+        return _steps(recipe, opened, until)
+
+
+def _steps(recipe: Recipe, run: Run, until: str) -> Result:
+    """The six steps."""
+    from danlu.prepare import prepare
+
+    done: list[tuple[str, bool, float]] = []
+    values: dict[str, Any] = {}
+
+    def step(name: str, work: Callable[[], Any]) -> Any:
+        with _noting(run, name, done):
+            values[name] = work()
+        return values[name]
+
+    prepared = step("prepare", lambda: prepare(recipe, run))
+    if until == "prepare":
+        return Result(run, tuple(done), prepared)
+    from danlu.design import design
+
+    network = step("design", lambda: write_design(design(recipe, prepared.schema), prepared, run))
+    if until == "design":
+        return Result(run, tuple(done), prepared, network)
+    from danlu.train import train
+
+    trained = step("train", lambda: train(recipe, network, prepared, run))
+    if until == "train":
+        return Result(run, tuple(done), prepared, network, trained)
+    from danlu.evaluate import evaluate
+    from danlu.evaluate.report import parts_from_run, write_report
+
+    scores = step("evaluate", lambda: evaluate(recipe, trained, prepared, run))
+    try:
+        if until == "evaluate":
+            return Result(run, tuple(done), prepared, network, trained, scores)
+        from danlu.compress import compress
+
+        variants = step("compress", lambda: compress(recipe, trained, scores, prepared, run))
+        if until == "compress":
+            return Result(run, tuple(done), prepared, network, trained, scores)
+        from danlu.deploy import deploy
+
+        deployed = step("deploy", lambda: deploy(recipe, variants, trained, scores, prepared, run))
+        return Result(run, tuple(done), prepared, network, trained, scores, deployed)
+    finally:
+        if any(did for _, did, _ in done) or not (run.folder / "report.html").exists():
+            write_report(run.folder / "report.html", parts_from_run(run.folder))
+
+
+@contextmanager
+def _noting(run: Run, name: str, done: list[tuple[str, bool, float]]) -> Iterator[None]:
+    """Time a step, and see from its record whether it did new work."""
+    record = run.folder / name / "step.json"
+
+    def stamp() -> int:
+        return record.stat().st_mtime_ns if record.exists() else 0
+
+    before, start = stamp(), time.monotonic()
+    try:
+        yield
+    except (ParityError, RequirementError):
+        done.append((name, True, time.monotonic() - start))
+        raise
+    done.append((name, stamp() != before, time.monotonic() - start))
+
+
+def run_key(recipe: Recipe) -> str:
+    """What makes two runs the same: the recipe's meaning, the content of its data, the code."""
+    from danlu.prepare.sources.reading import content_hash
+    from danlu.recipe.reading import to_mapping
+
+    meaning = to_mapping(recipe)
+    for name in ("source", "train", "validation", "test"):
+        meaning["data"].pop(name, None)
+    return fingerprint(meaning, content_hash(recipe.data, base=recipe.base), code_version())
+
+
+def write_start(recipe: Recipe, run: Run) -> None:
+    """Write what the run was asked for and where it ran."""
+    from danlu.base.environment import environment
+    from danlu.recipe.reading import resolved_yaml
+
+    if not (run.folder / "resolved.yaml").exists():
+        write_text(run.folder / "resolved.yaml", resolved_yaml(recipe))
+    if not (run.folder / "environment.json").exists():
+        write_json(run.folder / "environment.json", environment())
+
+
+def write_design(network: Network, prepared: Prepared, run: Run) -> Network:
+    """Write the network's description and its layers, unless they stand there already."""
+    from danlu.design import describe
+
+    inputs = fingerprint(network.description, prepared.fingerprint, code_version())
+    if run.finished("design", inputs) is None:
+        start, folder = time.monotonic(), run.step("design")
+        write_json(folder / "network.json", dict(network.description))
+        write_json(folder / "design.json", describe(network).to_json())
+        run.finish("design", inputs, [folder / "network.json", folder / "design.json"], {}, seconds=time.monotonic() - start)
+    return network
+
+
+__all__ = ["STEPS", "Result", "run"]
