@@ -1,0 +1,191 @@
+"""A number: scaled, its missing values filled and marked.
+
+Texts are read as people write them: `1234.5`, `-1e-3`, `1,234.5` (thousands, only in well-formed groups of three),
+`$1,234`, `5 €`, and `45%`, which is 0.45. With `decimal: ","` the comma is the decimal mark and the dot groups
+thousands. A NaN is a missing value; an infinite number is an error, since neither a scale nor a network can use it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+import polars as pl
+
+from danlu.columns.column import Arrays, Field, State
+from danlu.columns.fault import bad_value, no_values, wrong_dtype, wrong_option
+from danlu.columns.scales import Scale, fit_scale
+
+_CURRENCY = "$€£¥￥₹元"
+_GROUPED = {  # decimal mark → a number with well-formed thousands; a leading zero is none ("0,567" is not 567)
+    ".": r"^[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?$",
+    ",": r"^[+-]?[1-9]\d{0,2}(?:\.\d{3})+(?:,\d*)?$",
+}
+_PLAIN_COMMA = r"^[+-]?(?:\d+,?\d*|,\d+)(?:[eE][+-]?\d+)?$"
+
+
+def read_numbers(values: pl.Series, decimal: Literal[".", ","] = ".") -> pl.Series:
+    """Texts as (N,) float64, null where a text is not a number; each by itself, whatever its neighbours are.
+
+    Args:
+        values: (N,) strings or nulls.
+        decimal: the decimal mark.
+    """
+    numbers = _read_plain(values, decimal)
+    left = numbers.is_null() & values.is_not_null()
+    if not left.any():
+        return numbers
+    rows = left.arg_true()
+    return numbers.scatter(rows, _read_decorated(values.gather(rows), decimal))
+
+
+def _read_plain(values: pl.Series, decimal: Literal[".", ","]) -> pl.Series:
+    if decimal == ".":
+        return values.cast(pl.Float64, strict=False)
+    text = values.set(~values.str.contains(_PLAIN_COMMA), None)
+    return text.str.replace(",", ".", literal=True).cast(pl.Float64, strict=False)
+
+
+def _read_decorated(values: pl.Series, decimal: Literal[".", ","]) -> pl.Series:
+    """Currency, percent and thousands signs taken off; null where what is left is not a number."""
+    text = values.str.strip_chars().str.replace(rf"^([+-]?)[{_CURRENCY}]\s*", "$1")
+    text = text.str.replace(rf"\s*[{_CURRENCY}]$", "")
+    percent = text.str.ends_with("%")
+    text = text.str.replace(r"\s*%$", "")
+    grouped = text.str.contains(_GROUPED[decimal])
+    separator = "," if decimal == "." else "."
+    text = text.zip_with(~grouped, text.str.replace_all(separator, "", literal=True))
+    numbers = _read_plain(text, decimal)
+    return numbers.zip_with(~percent, numbers / 100)
+
+
+@dataclass(frozen=True)
+class NumberState(State):
+    """What a number column learned on the training split.
+
+    Attributes:
+        fill: stands for a missing value, in the column's own unit.
+        marks_missing: whether there is a field "missing".
+        scale: the scale's name and figures, see `scales.Scale`.
+        quantiles: (Q,) float64 increasing values of the quantile scale's table; empty tuple for other scales.
+        scores: (Q,) float64 normal scores of those.
+    """
+
+    fill: float
+    marks_missing: bool
+    scale: tuple[float, ...]
+    quantiles: np.ndarray | tuple[()] = ()
+    scores: np.ndarray | tuple[()] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Number:
+    """A number, scaled; missing ones filled in and marked.
+
+    Attributes:
+        missing: what stands for a missing value: the training rows' `mean`, `median` or `most_frequent` value (the
+            smallest of equals), the `constant` in `fill`; or `drop` the row from training and scoring.
+        fill: the value for `missing: constant`, in the column's own unit.
+        indicator: add an input that says whether the value was missing, where the training rows have missing ones.
+        scale: `standard` (mean 0, deviation 1), `min_max` (0 to 1), `robust` (median and interquartile range),
+            `quantile` (to a normal distribution), `log` (sign(x)·log(1+|x|), then standard) or `none`.
+        decimal: the decimal mark in texts; the other of the two groups thousands.
+    """
+
+    state_type: ClassVar[type[State]] = NumberState
+    encoder: ClassVar[str] = "mlp"
+    missing: Literal["drop", "constant", "mean", "median", "most_frequent"] = "median"  # the median bears outliers
+    fill: float | None = None
+    indicator: bool = True
+    scale: Literal["standard", "min_max", "robust", "quantile", "log", "none"] = "standard"
+    decimal: Literal[".", ","] = "."
+
+    def parse(self, values: pl.Series) -> pl.Series:
+        """Values as (N,) float64, NaN as null. Raises DataError for what is not a finite number."""
+        dtype = values.dtype
+        if dtype in (pl.Categorical, pl.Enum):
+            values = values.cast(pl.String)
+        if values.dtype == pl.String:
+            numbers = read_numbers(values, self.decimal)
+            wrong = numbers.is_null() & values.is_not_null()
+            if wrong.any():
+                raise bad_value(values, wrong, "a number", _remedy(values.name))
+        elif dtype.is_numeric() or dtype in (pl.Boolean, pl.Null):
+            numbers = values.cast(pl.Float64)
+        else:
+            raise wrong_dtype(values, "numbers")
+        numbers = numbers.fill_nan(None)
+        infinite = numbers.is_infinite().fill_null(False)
+        if infinite.any():
+            raise bad_value(values, infinite, "a finite number", _remedy(values.name))
+        return numbers
+
+    def fit(self, values: pl.Series) -> NumberState:
+        """Learn fill and scale.
+
+        Raises:
+            DataError: every value is missing, they are too large for float64 arithmetic, or `fill` and `missing` do not
+                agree.
+        """
+        if (self.missing == "constant") != (self.fill is not None):
+            raise wrong_option(
+                values,
+                f"missing is {self.missing} and fill is {self.fill}",
+                "give fill with `missing: constant`, and only there",
+            )
+        known = values.drop_nulls().to_numpy()
+        if not len(known):
+            raise no_values(values)
+        marks = self.indicator and self.missing != "drop" and len(known) < len(values)
+        scale = fit_scale(self.scale, known)
+        if not np.isfinite(scale.figures).all():
+            raise wrong_option(values, "the values are too large to be scaled", "divide them, or set scale to log")
+        return NumberState(self._fill(known), marks, scale.figures, scale.quantiles, scale.scores)
+
+    def _fill(self, known: np.ndarray) -> float:
+        if self.missing == "constant":
+            assert self.fill is not None
+            return self.fill
+        if self.missing == "most_frequent":
+            distinct, counts = np.unique(known, return_counts=True)
+            return float(distinct[counts.argmax()])
+        return float(known.mean() if self.missing == "mean" else np.median(known))
+
+    def _scale(self, state: NumberState) -> Scale:
+        return Scale(self.scale, state.scale, state.quantiles, state.scores)
+
+    def fields(self, state: NumberState) -> tuple[Field, ...]:
+        """The "value", and "missing" where the training rows have missing values."""
+        return (Field("value", "scalar"), Field("missing", "scalar"))[: 1 + state.marks_missing]
+
+    def encode(self, values: pl.Series, state: NumberState) -> Arrays:
+        """Scale one column and mark what was missing.
+
+        Args:
+            values: (N,) float64 or nulls, in the column's own unit.
+            state: what `fit` learned on the training split only.
+
+        Returns:
+            "value": (N,) float32, missing ones as `state.fill`; "missing": (N,) float32, 1 where it was null.
+        """
+        scaled = self._scale(state).apply(values.fill_null(state.fill).to_numpy())
+        arrays = {"value": scaled.astype(np.float32)}
+        if state.marks_missing:
+            arrays["missing"] = values.is_null().to_numpy().astype(np.float32)
+        return arrays
+
+    def decode(self, arrays: Arrays, state: NumberState) -> pl.Series:
+        """(N,) float64 in the column's own unit, null where "missing" is 1."""
+        values = pl.Series(self._scale(state).invert(np.asarray(arrays["value"], np.float64)))
+        return values.set(pl.Series(arrays["missing"] > 0.5), None) if "missing" in arrays else values
+
+    def drops(self, values: pl.Series) -> np.ndarray:
+        """(N,) bool, True where the value is missing and `missing` is `drop`."""
+        return values.is_null().to_numpy() if self.missing == "drop" else np.zeros(len(values), bool)
+
+
+def _remedy(name: str) -> str:
+    return (
+        f"mend the value, add it to data.missing_values, or set data.columns.{name} to another type, such as category"
+    )
