@@ -1,0 +1,19 @@
+"""What all tests share: where the real datasets are, and a small fitted schema."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of real datasets: `DANLU_DATA`, or `../shared/data` beside the checkout. Skips where it is absent."""
+    folder = Path(os.environ.get("DANLU_DATA", ROOT.parent / "shared" / "data"))
+    if not (folder / "README.md").exists():
+        pytest.skip("the real datasets are not here: set DANLU_DATA to their folder")
+    return folder
