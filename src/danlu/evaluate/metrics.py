@@ -58,7 +58,7 @@ class Metric(ABC):
 
 
 def _ratio(above: np.ndarray, below: np.ndarray, undefined: float = np.nan) -> np.ndarray:
-    """above / below, `undefined` where below is not positive."""
+    """The quotient, `undefined` where `below` is not positive."""
     quotient: np.ndarray = np.divide(above, below, out=np.full(np.shape(above), undefined), where=below > 0)
     return quotient
 
@@ -200,7 +200,8 @@ class F1(_PerClass):
 
 class _Ranking(Metric):
     """Of the probability of class 1 where there are two classes; else one class against the rest, the mean over the
-    classes that have rows on both sides. NaN where none has."""
+    classes that have rows on both sides. NaN where none has.
+    """
 
     @abstractmethod
     def curve(self, positive_RG: np.ndarray, negative_RG: np.ndarray) -> np.ndarray:
