@@ -19,9 +19,9 @@ import inspect
 import re
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import cache
-from typing import Any, get_type_hints
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
 
 @dataclass(frozen=True)
@@ -78,12 +78,25 @@ def _docs(component: type) -> dict[str, str]:
     return found
 
 
+def _from_lists(annotation: Any) -> Any:
+    """The annotation; where it holds a tuple, a list does too: YAML has no tuples, and strict types take no list."""
+    return Annotated[annotation, BeforeValidator(_tuples)] if _has_tuple(annotation) else annotation
+
+
+def _has_tuple(annotation: Any) -> bool:
+    return get_origin(annotation) is tuple or any(_has_tuple(part) for part in get_args(annotation))
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+
+
 @cache
 def options_model(component: type) -> type[BaseModel]:
     """The pydantic model of a component's options: unknown keys are errors, types are strict."""
     docs = _docs(component)
     definitions: dict[str, Any] = {
-        name: (annotation, Field(default, description=docs.get(name)))
+        name: (_from_lists(annotation), Field(default, description=docs.get(name)))
         for name, (annotation, default) in _parameters(component).items()
     }
     config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False, validate_default=True)
@@ -110,8 +123,6 @@ def describe(component: type) -> tuple[Option, ...]:
     schema = options_model(component).model_json_schema()
     docs = _docs(component)
     return tuple(
-        Option(
-            name, default, {k: v for k, v in schema["properties"][name].items() if k != "title"}, docs.get(name, "")
-        )
+        Option(name, default, {k: v for k, v in schema["properties"][name].items() if k != "title"}, docs.get(name, ""))
         for name, (_, default) in _parameters(component).items()
     )

@@ -1,7 +1,7 @@
 """What a person may ask for: the sections of a recipe, one class each, defaults and ranges beside the options.
 
-A component (an optimizer, an encoder, …) is written as its name or as a mapping with its name and options; it is checked
-against the constructor it names (`base/registry.py`). Two lines are a whole recipe:
+A component (an optimizer, an encoder, …) is written as its name or as a mapping with its name and options; it is
+checked against the constructor it names (`recipe/components.py`, `base/registry.py`). Two lines are a whole recipe:
 
     data: census.csv
     target: income
@@ -11,153 +11,104 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     PlainSerializer,
+    PrivateAttr,
     ValidationError,
+    ValidatorFunctionWrapHandler,
     WithJsonSchema,
+    field_validator,
     model_validator,
 )
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_core import PydanticCustomError
 
 from danlu import catalog
-from danlu.base import registry
-from danlu.base.errors import DanluError, nearest
+from danlu.base.errors import RecipeError, nearest
+from danlu.recipe.components import Choice, ColumnEntry, ColumnRecipe, Component, located, not_one_of, together, wrong
+from danlu.recipe.faults import describe_value, faults_of
+from danlu.recipe.naming import default_name, is_frame
 
-_STRICT = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False, arbitrary_types_allowed=True)
-
-
-class Choice(BaseModel):
-    """A component of a family: its name and its whole options.
-
-    Attributes:
-        name: as in the catalogue.
-        options: every option, defaults filled in.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    options: dict[str, Any] = {}
-
-    def build(self, family: str) -> Any:
-        """The component itself."""
-        return registry.build(catalog.find(family, self.name), self.options)
-
-
-def _choice(family: str) -> Any:
-    """The annotation of an option that takes a component of `family`."""
-
-    def check(value: Any) -> Any:
-        if isinstance(value, Choice):
-            value = {"name": value.name, **value.options}
-        if isinstance(value, str):
-            value = {"name": value}
-        if not isinstance(value, Mapping):
-            raise PydanticCustomError(
-                "component", "must be a name or a mapping with `name`", {"choices": catalog.names(family)}
-            )
-        options = dict(value)
-        name = options.pop("name", None)
-        if name is None:
-            raise _located("component_name", "needs a `name`: {choices}", family, ())
-        try:
-            component = catalog.find(family, name)
-        except DanluError:
-            raise _located("component_name", "is not one of {choices}", family, ("name",), value=name) from None
-        return Choice(name=name, options=registry.validate(component, options))
-
-    return Annotated[
-        Choice,
-        BeforeValidator(check),
-        PlainSerializer(lambda choice: {"name": choice.name, **choice.options}),
-        WithJsonSchema({"x-danlu-family": family}),
-    ]
-
-
-def _located(kind: str, message: str, family: str, loc: tuple[str, ...], value: Any = None) -> ValidationError:
-    choices = catalog.names(family)
-    error = PydanticCustomError(kind, message, {"choices": ", ".join(choices), "near": nearest(str(value), choices)})
-    return ValidationError.from_exception_data("component", [InitErrorDetails(type=error, loc=loc, input=value)])
-
-
-class ColumnRecipe(BaseModel):
-    """What the recipe says of one column: its type (or none, to infer it) and some of its options."""
-
-    model_config = ConfigDict(frozen=True)
-
-    type: str | None = None
-    options: dict[str, Any] = {}
-
-
-def _column(value: Any) -> Any:
-    """Check one entry of `data.columns`; without a type, a key is right where any column type has it."""
-    if isinstance(value, ColumnRecipe):
-        value = {"type": value.type, **value.options}
-    if isinstance(value, str):
-        value = {"type": value}
-    if not isinstance(value, Mapping):
-        raise PydanticCustomError(
-            "component", "must be a column type or a mapping", {"choices": catalog.names("columns")}
-        )
-    options = dict(value)
-    kind = options.pop("type", None)
-    if kind is None:
-        known = {
-            option.name
-            for name in catalog.names("columns")
-            for option in registry.describe(catalog.find("columns", name))
-        }
-        wrong = [key for key in options if key not in known]
-        if wrong:
-            raise ValidationError.from_exception_data(
-                "column",
-                [
-                    InitErrorDetails(
-                        type=PydanticCustomError(
-                            "unknown_key", "is not an option of any column", {"near": nearest(key, sorted(known))}
-                        ),
-                        loc=(key,),
-                        input=options[key],
-                    )
-                    for key in wrong
-                ],
-            )
-        return ColumnRecipe(options=options)
-    try:
-        component = catalog.find("columns", kind)
-    except DanluError:
-        raise _located("component_name", "is not one of {choices}", "columns", ("type",), value=kind) from None
-    registry.validate(component, options)
-    return ColumnRecipe(type=kind, options=options)
-
-
-ColumnEntry = Annotated[
-    ColumnRecipe,
-    BeforeValidator(_column),
-    PlainSerializer(lambda entry: {**({"type": entry.type} if entry.type else {}), **entry.options}),
-    WithJsonSchema({"x-danlu-family": "columns"}),
+__all__ = [
+    "Choice",
+    "ColumnRecipe",
+    "Compress",
+    "Data",
+    "Deploy",
+    "Design",
+    "EarlyStop",
+    "Evaluate",
+    "Prepare",
+    "Recipe",
+    "Section",
+    "SplitBy",
+    "SplitRecipe",
+    "Train",
+    "parse_condition",
+    "requirable",
+    "spelled_out",
 ]
+
+_Faults = list[tuple[tuple[str | int, ...], Any, PydanticCustomError]]
 
 
 class Section(BaseModel):
     """A part of a recipe: unknown keys are errors, types are strict, values do not change."""
 
-    model_config = _STRICT
+    # Defaults are validated so that a default component is in the same normal form as one that is written.
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        allow_inf_nan=False,
+        arbitrary_types_allowed=True,
+        validate_default=True,
+    )
+
+
+def _one_path(value: Any) -> str:
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, str):
+        if not value.strip():
+            raise wrong("is empty", "write a path")
+        return value
+    raise wrong(f"must be a path or sample:NAME, not {describe_value(value)}")
+
+
+def _rows(value: Any) -> Any:
+    """Check a source: paths become texts, a data frame stays what it is."""
+    if value is None or is_frame(value):
+        return value
+    if not isinstance(value, (list, tuple)):
+        return _one_path(value)
+    if not value:
+        raise wrong("is an empty list", "write at least one path")
+    return [_one_path(item) for item in value]
+
+
+def _dump_rows(value: Any) -> Any:
+    """A source as it is written in YAML; a data frame cannot be, its content is hashed elsewhere."""
+    return "frame" if is_frame(value) else value
+
+
+_ROWS_SCHEMA = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+Rows = Annotated[Any, BeforeValidator(_rows), PlainSerializer(_dump_rows), WithJsonSchema(_ROWS_SCHEMA)]
 
 
 class Data(Section):
     """Where the rows are, what to predict, and what differs from what is inferred.
 
     Attributes:
-        source: a file, a glob, a list of files, a folder of class folders of pictures, a folder of idx files, `sample:NAME`,
-            or (in Python) a data frame.
+        source: a file, a glob, a list of files, a folder of class folders of pictures, a folder of idx files,
+            `sample:NAME`, or (in Python) a data frame. Paths are relative to the recipe's folder.
         train: training rows, where the splits are given as files; then `test` (and perhaps `validation`) too.
         validation: validation rows, given as files.
         test: test rows, given as files.
@@ -167,25 +118,42 @@ class Data(Section):
         columns: column name → its type, or its type and options; only what differs from what is inferred.
     """
 
-    source: Any = None
-    train: Any = None
-    validation: Any = None
-    test: Any = None
-    target: str
-    reader: _choice("sources") | None = None  # type: ignore[valid-type]
+    source: Rows = None
+    train: Rows = None
+    validation: Rows = None
+    test: Rows = None
+    target: Annotated[str, MinLen(1)]
+    reader: Annotated[Choice, Component("sources")] | None = None
     missing_values: list[str] = ["?", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "-", "缺失", "无"]
     columns: dict[str, ColumnEntry] = {}
 
-    @model_validator(mode="after")
-    def _one_kind_of_source(self) -> Self:
-        given = [name for name in ("train", "validation", "test") if getattr(self, name) is not None]
-        if self.source is None and "train" not in given:
-            raise PydanticCustomError("source", "needs `source`, or `train` and `test`", {})
-        if self.source is not None and given:
-            raise PydanticCustomError("source", "has both `source` and `{given}`: give one of them", {"given": given[0]})
-        if self.source is None and "test" not in given:
-            raise PydanticCustomError("source", "has `train` without `test`: give both, or `source` alone", {})
-        return self
+    @model_validator(mode="wrap")
+    @classmethod
+    def _rules(cls, given: Any, handler: ValidatorFunctionWrapHandler) -> Self:
+        """One kind of source; the target is a column that is used."""
+        faults: _Faults = []
+        if isinstance(given, Mapping):
+            files = [name for name in ("train", "validation", "test") if given.get(name) is not None]
+            source = given.get("source")
+            if source is None and "train" not in files:
+                faults.append(((), given, wrong("has no source", "add `source: FILE`, or `train` and `test`")))
+            elif source is not None and files:
+                message = f"stands beside data.{files[0]}: the rows come from one source or from files for each split"
+                faults.append((("source",), source, wrong(message, f"remove source or {', '.join(files)}")))
+            elif source is None and "test" not in files:
+                faults.append(((), given, wrong("has train without test", "add `test: FILE`, or use `source` alone")))
+            faults += _target_is_used(given)
+        result: Self = together(given, handler, faults)
+        return result
+
+
+def _target_is_used(given: Mapping[str, Any]) -> _Faults:
+    target, columns = given.get("target"), given.get("columns")
+    entry = columns.get(target) if isinstance(columns, Mapping) and isinstance(target, str) else None
+    kind = entry.get("type") if isinstance(entry, Mapping) else entry
+    if kind != "ignore":
+        return []
+    return [(("columns", str(target)), entry, wrong("is ignore, but it is the target", "remove the line"))]
 
 
 class SplitBy(Section):
@@ -201,11 +169,16 @@ class SplitBy(Section):
     time: str | None = None
     column: str | None = None
 
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        if sum(value is not None for value in (self.group, self.time, self.column)) != 1:
-            raise PydanticCustomError("split_by", "takes exactly one of group, time, column", {})
-        return self
+    @model_validator(mode="wrap")
+    @classmethod
+    def _one(cls, given: Any, handler: ValidatorFunctionWrapHandler) -> Self:
+        faults: _Faults = []
+        named = [name for name in ("group", "time", "column") if isinstance(given, Mapping) and given.get(name)]
+        if isinstance(given, Mapping) and (len(named) > 1 or not given):
+            text = f"has {' and '.join(named)}" if named else "is empty"
+            faults.append(((), given, wrong(f"{text}; it takes one of group, time, column", "keep one")))
+        result: Self = together(given, handler, faults)
+        return result
 
 
 class SplitRecipe(Section):
@@ -221,11 +194,17 @@ class SplitRecipe(Section):
     test: Annotated[float, Gt(0), Lt(1)] = 0.2
     by: Literal["stratified", "random"] | SplitBy = "stratified"
 
-    @model_validator(mode="after")
-    def _leaves_training_rows(self) -> Self:
-        if self.validation + self.test >= 1:
-            raise PydanticCustomError("split", "leaves no training rows: validation + test must be below 1", {})
-        return self
+    @model_validator(mode="wrap")
+    @classmethod
+    def _leaves_training_rows(cls, given: Any, handler: ValidatorFunctionWrapHandler) -> Self:
+        faults: _Faults = []
+        if isinstance(given, Mapping):
+            shares = [given.get("validation", 0.1), given.get("test", 0.2)]
+            if all(isinstance(share, (int, float)) and 0 < share < 1 for share in shares) and sum(shares) >= 1:
+                message = f"leaves no training rows: validation {shares[0]} and test {shares[1]} make {sum(shares):g}"
+                faults.append(((), given, wrong(message, "lower them until their sum is below 1")))
+        result: Self = together(given, handler, faults)
+        return result
 
 
 class Prepare(Section):
@@ -237,7 +216,7 @@ class Prepare(Section):
         max_rejected: share of rows (broken pictures, unreadable lines) past which the run stops.
     """
 
-    split: SplitRecipe = SplitRecipe()
+    split: SplitRecipe = Field(default_factory=SplitRecipe)
     accept: list[str] = []
     max_rejected: Annotated[float, Ge(0), Le(1)] = 0.01
 
@@ -251,9 +230,18 @@ class Design(Section):
         head: from the joined vector to the outputs; by default the task's own, without options.
     """
 
-    encoders: dict[str, Literal["default"] | _choice("encoders")] = {"*": "default"}  # type: ignore[valid-type]
-    fusion: _choice("fusions") = Choice(name="concat")  # type: ignore[valid-type]
-    head: _choice("heads") | None = None  # type: ignore[valid-type]
+    encoders: dict[str, Literal["default"] | Annotated[Choice, Component("encoders")]] = {"*": "default"}
+    fusion: Annotated[Choice, Component("fusions", default="concat")] = Choice(name="concat")
+    head: Annotated[Choice, Component("heads")] | None = None
+
+
+def _metric(value: Any) -> Any:
+    if isinstance(value, str) and value not in catalog.names("metrics"):
+        raise not_one_of(value, catalog.names("metrics"))
+    return value
+
+
+MetricName = Annotated[str, BeforeValidator(_metric), WithJsonSchema({"x-danlu-family": "metrics"})]
 
 
 class EarlyStop(Section):
@@ -265,9 +253,15 @@ class EarlyStop(Section):
         min_delta: what counts as an improvement, in the metric's own unit.
     """
 
-    monitor: str | None = None
+    monitor: MetricName | None = None
     patience: Annotated[int, Ge(1)] = 8
     min_delta: Annotated[float, Ge(0)] = 0.0
+
+
+def _device(value: Any) -> Any:
+    if isinstance(value, str) and not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", value):
+        raise not_one_of(value, ("auto", "cpu", "cuda", "cuda:0", "mps"))
+    return value
 
 
 class Train(Section):
@@ -283,20 +277,20 @@ class Train(Section):
         l1: weight of the sum of absolute weights, added to the loss.
         class_weights: `balanced` weights rows by the inverse share of their class; or class → weight.
         early_stop: when to stop before the last epoch; none runs them all.
-        device: where the network is trained.
+        device: where the network is trained: auto, cpu, cuda, cuda:0 (a card by its number) or mps.
         checkpoint_s: seconds between two checkpoints within an epoch; each epoch's end writes one too.
     """
 
-    optimizer: _choice("optimizers") = Choice(name="adamw")  # type: ignore[valid-type]
-    schedule: _choice("schedules") = Choice(name="cosine")  # type: ignore[valid-type]
+    optimizer: Annotated[Choice, Component("optimizers", default="adamw")] = Choice(name="adamw")
+    schedule: Annotated[Choice, Component("schedules", default="cosine")] = Choice(name="cosine")
     epochs: Annotated[int, Ge(1)] | Literal["auto"] = "auto"
     batch_size: Annotated[int, Ge(1)] | Literal["auto"] = "auto"
     accumulate: Annotated[int, Ge(1)] = 1
     clip_norm: Annotated[float, Gt(0)] | None = None
     l1: Annotated[float, Ge(0)] = 0.0
     class_weights: Literal["balanced"] | dict[str, Annotated[float, Gt(0)]] | None = None
-    early_stop: EarlyStop | None = EarlyStop()
-    device: str = "auto"
+    early_stop: EarlyStop | None = Field(default_factory=EarlyStop)
+    device: Annotated[str, BeforeValidator(_device)] = "auto"
     checkpoint_s: Annotated[float, Gt(0)] = 30.0
 
 
@@ -310,7 +304,7 @@ class Evaluate(Section):
         baselines: what the network is held against, trained on the same rows.
     """
 
-    metrics: list[str] | None = None
+    metrics: Annotated[list[MetricName], MinLen(1)] | None = None
     bootstrap: Annotated[int, Ge(0), Le(100_000)] = 1000
     confidence: Annotated[float, Gt(0), Lt(1)] = 0.95
     baselines: list[Literal["majority", "boosting"]] = ["majority", "boosting"]
@@ -325,13 +319,20 @@ class Compress(Section):
         batch_size: rows in a batch when latency is measured.
     """
 
-    model_config = {**_STRICT, "validate_by_name": True, "validate_by_alias": True, "serialize_by_alias": True}
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True, serialize_by_alias=True)
 
-    variants: list[_choice("variants")] = Field(  # type: ignore[valid-type]
-        default=[Choice(name="int8_dynamic")], alias="try"
-    )
+    variants: list[Annotated[Choice, Component("variants")]] = Field(default=[Choice(name="int8_dynamic")], alias="try")
     max_drop: Annotated[float, Ge(0), Le(1)] = 0.01
     batch_size: Annotated[int, Ge(1)] = 1
+
+    @field_validator("variants")
+    @classmethod
+    def _named_once(cls, variants: list[Choice]) -> list[Choice]:
+        names = [variant.name for variant in variants]
+        twice = [index for index, name in enumerate(names) if name in names[:index]]
+        if twice:
+            raise located([((twice[0],), names[twice[0]], wrong(f"is {names[twice[0]]} a second time", "remove it"))])
+        return variants
 
 
 class Deploy(Section):
@@ -345,7 +346,7 @@ class Deploy(Section):
             smallest accepted variant that does.
     """
 
-    formats: list[_choice("exporters")] = [Choice(name="onnx")]  # type: ignore[valid-type]
+    formats: Annotated[list[Annotated[Choice, Component("exporters")]], MinLen(1)] = [Choice(name="onnx")]
     tolerance: Annotated[float, Gt(0)] = 1e-4
     variant: str = "auto"
 
@@ -365,7 +366,24 @@ def _condition(value: Any) -> Any:
     try:
         parse_condition(value)
     except (TypeError, ValueError):
-        raise PydanticCustomError("condition", 'must be a comparison such as ">= 0.85"', {}) from None
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        hint = f'write ">= {value}" or "<= {value}"' if number else "an operator (>=, <=, >, <) and a number"
+        raise wrong(f'must be a comparison such as ">= 0.85", not {describe_value(value)}', hint) from None
+    return value
+
+
+def requirable() -> tuple[str, ...]:
+    """What `require` may name."""
+    return (*catalog.names("metrics"), "latency_ms", "size_mb")
+
+
+def _name(value: Any) -> Any:
+    if isinstance(value, str) and not re.fullmatch(r"\w[\w.-]{0,63}", value):
+        raise wrong(
+            f"is '{value[:70]}'; a name is made of letters, digits, points, dashes and _, at most 64, and begins with "
+            "a letter or a digit",
+            f"write {default_name(value)}",
+        )
     return value
 
 
@@ -385,52 +403,121 @@ class Recipe(Section):
         require: metric, `latency_ms` or `size_mb` → condition; the release is refused where one is not met.
     """
 
-    name: str | None = Field(default=None, pattern=r"^[\w][\w.-]{0,63}$")
+    name: Annotated[str, BeforeValidator(_name)]
     seed: Annotated[int, Ge(0), Le(2**63 - 1)] = 0
     data: Data
-    prepare: Prepare = Prepare()
-    design: Design = Design()
-    train: Train = Train()
-    evaluate: Evaluate = Evaluate()
-    compress: Compress = Compress()
-    deploy: Deploy = Deploy()
+    prepare: Prepare = Field(default_factory=Prepare)
+    design: Design = Field(default_factory=Design)
+    train: Train = Field(default_factory=Train)
+    evaluate: Evaluate = Field(default_factory=Evaluate)
+    compress: Compress = Field(default_factory=Compress)
+    deploy: Deploy = Field(default_factory=Deploy)
     require: dict[str, Annotated[str, BeforeValidator(_condition)]] = {}
 
-    @model_validator(mode="before")
-    @classmethod
-    def _shorthand(cls, given: Any) -> Any:
-        """`data: SOURCE` and `target: NAME` at the top stand for `data: {source: SOURCE, target: NAME}`."""
-        if not isinstance(given, Mapping):
-            return given
-        given = dict(given)
-        data = given.get("data")
-        if data is not None and not isinstance(data, (Mapping, Data)):
-            data = {"source": data}
-        if "target" in given and isinstance(data, Mapping):
-            if "target" in data:
-                raise PydanticCustomError("target_twice", "is given twice: as `target` and as `data.target`", {})
-            data = {**data, "target": given.pop("target")}
-        if data is not None:
-            given["data"] = data
-        return given
+    # Where relative paths of `data` begin. Not a part of what is asked: two equal recipes may lie in two folders.
+    _base: Path = PrivateAttr(default=Path("."))
 
-    @model_validator(mode="after")
-    def _requirements_are_known(self) -> Self:
-        known = (*catalog.names("metrics"), "latency_ms", "size_mb")
-        wrong = [name for name in self.require if name not in known]
-        if wrong:
-            raise ValidationError.from_exception_data(
-                "require",
-                [
-                    InitErrorDetails(
-                        type=PydanticCustomError(
-                            "unknown_key", "is not one of {choices}",
-                            {"choices": ", ".join(known), "near": nearest(name, known)},
-                        ),
-                        loc=("require", name),
-                        input=self.require[name],
-                    )
-                    for name in wrong
-                ],
+    def __init__(self, **given: Any) -> None:
+        """Make a recipe in Python from its sections, as mappings or as their classes.
+
+        Raises:
+            RecipeError: everything that is wrong with it.
+        """
+        try:
+            super().__init__(**given)
+        except ValidationError as error:
+            raise RecipeError(faults_of(error, type(self), spelled_out(given))) from error
+
+    @property
+    def base(self) -> Path:
+        """The folder where relative paths of `data` begin: the recipe file's, or the current one."""
+        return self._base
+
+    def based(self, folder: Path) -> Self:
+        """The same recipe with its relative paths beginning at `folder`."""
+        copy = self.model_copy()
+        copy._base = Path(folder)
+        return copy
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Recipe):
+            return NotImplemented
+        frames = [
+            (getattr(self.data, name), getattr(other.data, name)) for name in ("source", "train", "validation", "test")
+        ]
+        same = all(one is two for one, two in frames if is_frame(one) or is_frame(two))
+        return same and self.model_dump(mode="json") == other.model_dump(mode="json")
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _rules(cls, given: Any, handler: ValidatorFunctionWrapHandler) -> Self:
+        """Shorthand at the top; what one section says of another."""
+        if not isinstance(given, Mapping):
+            result: Self = handler(given)
+            return result
+        faults: _Faults = []
+        if "target" in given and isinstance(given.get("data"), Mapping) and "target" in given["data"]:
+            faults.append(
+                (("target",), given["target"], wrong("is given twice: as target and as data.target", "keep one"))
             )
-        return self
+            given = {key: value for key, value in given.items() if key != "target"}
+        given = spelled_out(given)
+        if "name" not in given:
+            given["name"] = default_name(_source(given.get("data")))
+        faults += [*_unknown_requirements(given), *_released_variant(given)]
+        recipe: Self = together(given, handler, faults)
+        return recipe
+
+
+def spelled_out(given: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe without its shorthand: `data: SOURCE` and `target: NAME` at the top are put into one mapping `data`."""
+    given = dict(given)
+    data = given.get("data")
+    if data is not None and not isinstance(data, (Mapping, Data)):
+        data = {"source": data}
+    if "target" in given and isinstance(data, Mapping) and "target" not in data:
+        data = {**data, "target": given.pop("target")}
+    if data is not None:
+        given["data"] = data
+    return given
+
+
+def _source(data: Any) -> Any:
+    if isinstance(data, Data):
+        return data.source if data.source is not None else data.train
+    if not isinstance(data, Mapping):
+        return None
+    return data["source"] if data.get("source") is not None else data.get("train")
+
+
+def _unknown_requirements(given: Mapping[str, Any]) -> _Faults:
+    require = given.get("require")
+    if not isinstance(require, Mapping):
+        return []
+    known = requirable()
+    faults: _Faults = []
+    for name, value in require.items():
+        if name not in known:
+            near = nearest(str(name), known)
+            hint = f"did you mean {near}?" if near else f"one of {', '.join(known)}"
+            faults.append((("require", name), value, wrong("is not something that can be required", hint)))
+    return faults
+
+
+def _released_variant(given: Mapping[str, Any]) -> _Faults:
+    deploy, compress = given.get("deploy"), given.get("compress")
+    variant = deploy.get("variant", "auto") if isinstance(deploy, Mapping) else "auto"
+    tried: Any = compress.get("try", compress.get("variants")) if isinstance(compress, Mapping) else None
+    if tried is None:
+        tried = ["int8_dynamic"]
+    if not isinstance(variant, str) or not isinstance(tried, (list, tuple)):
+        return []
+    names = [item.get("name") if isinstance(item, Mapping) else getattr(item, "name", item) for item in tried]
+    choices = ["auto", "fp32", *(name for name in names if isinstance(name, str))]
+    if variant in choices:
+        return []
+    hint = f"add {variant} to compress.try" if variant in catalog.names("variants") else ""
+    fault = not_one_of(variant, choices) if not hint else wrong(f"is {variant}, which compress.try does not make", hint)
+    return [(("deploy", "variant"), variant, fault)]

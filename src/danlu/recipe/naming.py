@@ -1,0 +1,57 @@
+"""The name a recipe has when it gives none: from its source."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePath
+from typing import Any
+
+# Endings that say how a file is packed or laid out, not what it is about.
+_ENDINGS = {
+    ".csv",
+    ".tsv",
+    ".txt",
+    ".jsonl",
+    ".ndjson",
+    ".json",
+    ".parquet",
+    ".arrow",
+    ".feather",
+    ".npz",
+    ".zip",
+    ".gz",
+}
+_ENDINGS |= {".bz2", ".xz", ".zst", ".tar", ".data"}
+
+
+def is_frame(value: Any) -> bool:
+    """Whether this is a data frame or table of pandas, Polars or Arrow."""
+    root = type(value).__module__.partition(".")[0]
+    return root in ("pandas", "polars", "pyarrow") and hasattr(value, "columns")
+
+
+def default_name(source: Any) -> str:
+    """A name from a source: `census.csv.gz` → `census`, `data/*.csv` → `data`, `sample:digits` → `digits`, frame → `frame`."""
+    if is_frame(source):
+        return "frame"
+    if isinstance(source, (list, tuple)):
+        source = source[0] if source else ""
+    path = PurePath(str(source).replace("\\", "/").removeprefix("sample:")) if source else PurePath()
+    for part in reversed(path.parts):
+        name = _clean(_stem(part))
+        if name:
+            return name
+    return "data"
+
+
+def _stem(part: str) -> str:
+    path = PurePath(part)
+    while path.suffix.lower() in _ENDINGS:
+        path = PurePath(path.stem)
+    return str(path)
+
+
+def _clean(text: str) -> str:
+    """Letters (of any script), digits, points, dashes and _; at most 64; no glob."""
+    kept = re.sub(r"[^\w.-]+", "-", re.sub(r"[*?\[\]]+", "-", text))
+    return re.sub(r"-{2,}", "-", kept).strip("-._")[:64]
