@@ -182,7 +182,7 @@ def _compiled(format: str) -> re.Pattern[str]:
 
 @cache
 def _pattern(format: str) -> str:
-    """A regular expression for a format, since a parser would take the year 24 for `%Y`; "" if a directive is unknown."""
+    """A regular expression for a format, "" if a directive is unknown; a parser alone takes the year 24 for `%Y`."""
     parts = re.split(r"(%[.#]?[A-Za-z])", format)
     if any(part.startswith("%") and part not in _DIRECTIVES for part in parts):
         return ""

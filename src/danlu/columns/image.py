@@ -1,0 +1,273 @@
+"""A picture: grey or colour, of any size, from a path, a file's bytes or an array."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+import polars as pl
+from annotated_types import Ge, Len
+
+from danlu.base.errors import DataError
+from danlu.columns.column import Arrays, Field, State
+from danlu.columns.fault import no_values, show, wrong_dtype
+from danlu.columns.pictures import UnreadableError, each, read_picture, read_size, unreadable_reason
+from danlu.columns.pixels import channels_last, find_range, row_array, to_bytes, to_channels, to_fixed, to_size
+
+_SAMPLE = 2000  # training pictures that size, channels, mean and deviation are learned from
+_KEPT_SIDE = 64  # equal pictures up to this side keep their size
+_LARGEST_SIDE = 128
+_STEP = 8
+_NOT_FINITE = "some pixels are missing or not finite"
+
+
+@dataclass(frozen=True)
+class ImageState(State):
+    """What an image column learned on the training split.
+
+    Attributes:
+        size: height and width.
+        channels: 1 for grey, 3 for colour.
+        low: what black is in arrays of numbers.
+        high: what white is in arrays of numbers.
+        mean: of each channel, 0 … 255.
+        std: of each channel, at least 1.
+    """
+
+    size: tuple[int, int]
+    channels: int
+    low: float
+    high: float
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """A picture, from a path, a file's bytes or an array of pixels.
+
+    Attributes:
+        size: height and width in pixels: one number for both, or two. `auto` keeps the training pictures' own size
+            where all are equal and at most 64 pixels, shrinks larger equal ones to 128 on the longer side, and else
+            makes squares of the usual shorter side, at most 128.
+        channels: 1 for grey, 3 for colour; `auto` is 1 where all training pictures are grey.
+        resize: how another shape is brought to `size`: `crop` covers it and cuts the middle, `pad` adds black,
+            `stretch` distorts.
+        missing: a row without a picture is left out of training and scoring (`drop`), or has a picture of the mean
+            colour (`blank`), as it always has when predicting.
+    """
+
+    state_type: ClassVar[type[State]] = ImageState
+    encoder: ClassVar[str] = "cnn"
+    size: Literal["auto"] | Annotated[int, Ge(1)] | Annotated[list[Annotated[int, Ge(1)]], Len(2, 2)] = "auto"
+    channels: Literal["auto", 1, 3] = "auto"
+    resize: Literal["crop", "pad", "stretch"] = "crop"
+    missing: Literal["drop", "blank"] = "drop"
+
+    def parse(self, values: pl.Series) -> pl.Series:
+        """Values as paths (strings), files' bytes (binary) or arrays; no file is read. Raises DataError for others."""
+        dtype = values.dtype
+        if dtype in (pl.Null, pl.Categorical, pl.Enum):
+            return values.cast(pl.String)
+        if dtype in (pl.String, pl.Binary):
+            return values
+        if isinstance(dtype, pl.Struct) and "bytes" in {field.name for field in dtype.fields}:
+            return values.struct.field("bytes").alias(values.name)  # pictures in Parquet, as data sets hold them
+        if isinstance(dtype, (pl.Array, pl.List)) and dtype.inner is not None and dtype.inner.is_nested():
+            return to_fixed(values)
+        if isinstance(dtype, pl.Array) and len(dtype.shape) > 1:
+            return values
+        raise wrong_dtype(values, "paths, files' bytes or arrays of height x width pixels")
+
+    def fit(self, values: pl.Series) -> ImageState:
+        """Learn size, channels and range, and the mean and deviation of a sample of the pictures.
+
+        Raises:
+            DataError: every value is missing, or a picture cannot be read.
+        """
+        present = values.is_not_null().arg_true().to_numpy()
+        if not len(present):
+            raise no_values(values)
+        rows = present[np.unique(np.linspace(0, len(present) - 1, min(_SAMPLE, len(present))).astype(np.int64))]
+        low, high = self._range(values)
+        channels = 3 if self.channels == "auto" else self.channels
+        first = ImageState(self._size(values, rows), channels, low, high, (), ())
+        pixels = self._read(values, rows, first)
+        if self.channels == "auto" and (pixels == pixels[..., :1]).all():
+            pixels = pixels[..., :1]
+        mean = tuple(float(value) for value in pixels.mean(axis=(0, 1, 2), dtype=np.float64))
+        std = tuple(max(1.0, float(value)) for value in pixels.std(axis=(0, 1, 2), dtype=np.float64))
+        return ImageState(first.size, pixels.shape[3], low, high, mean, std)
+
+    def _range(self, values: pl.Series) -> tuple[float, float]:
+        """Black and white of all training arrays; 0 and 255 of files."""
+        if isinstance(values.dtype, pl.Array):
+            return find_range(values.drop_nulls().to_numpy())
+        flat = values.drop_nulls()
+        while isinstance(flat.dtype, pl.List):
+            flat = flat.explode().drop_nulls()
+        return find_range(flat.to_numpy()) if flat.dtype.is_numeric() else (0.0, 255.0)
+
+    def _size(self, values: pl.Series, rows: np.ndarray) -> tuple[int, int]:
+        if isinstance(self.size, int):
+            return self.size, self.size
+        if isinstance(self.size, list):
+            return self.size[0], self.size[1]
+        return choose_size(np.array(list(self._sizes(values, rows))))
+
+    def _sizes(self, values: pl.Series, rows: np.ndarray) -> Iterator[tuple[int, int]]:
+        """Heights and widths of some rows' pictures; one for all where they are of a fixed shape."""
+        if values.dtype.is_nested():
+            for row in rows[:1] if isinstance(values.dtype, pl.Array) else rows:
+                _, height, width, _ = self._numbers(values, np.array([row])).shape
+                yield height, width
+            return
+        for row, found in zip(rows, each(_size_or_reason, values.gather(rows).to_list()), strict=True):
+            if isinstance(found, str):
+                raise _unreadable(values, row, found)
+            yield found
+
+    def fields(self, state: ImageState) -> tuple[Field, ...]:
+        """The "pixels": (height, width, channels)."""
+        return (Field("pixels", "image", (*state.size, state.channels), mean=state.mean, std=state.std),)
+
+    def encode(self, values: pl.Series, state: ImageState) -> Arrays:
+        """Pictures as pixels.
+
+        Args:
+            values: (N,) paths, bytes or arrays, or nulls.
+            state: what `fit` learned on the training split only.
+
+        Returns:
+            "pixels": (N, H, W, C) uint8; the mean colour where it was null.
+
+        Raises:
+            DataError: a picture cannot be read; names the row, the file and the reason.
+        """
+        present = values.is_not_null().arg_true().to_numpy()
+        if len(present) == len(values) > 0:
+            return {"pixels": self._read(values, present, state)}
+        pixels = np.empty((len(values), *state.size, state.channels), np.uint8)
+        pixels[:] = np.rint(state.mean).astype(np.uint8)
+        if len(present):
+            pixels[present] = self._read(values, present, state)
+        return {"pixels": pixels}
+
+    def _read(self, values: pl.Series, rows: np.ndarray, state: ImageState) -> np.ndarray:
+        """(R, H, W, C) uint8 of some rows, at least one and none of them null."""
+        if isinstance(values.dtype, pl.Array):
+            return self._fit_in(self._numbers(values, rows), state)
+        pixels = np.empty((len(rows), *state.size, state.channels), np.uint8)
+        if isinstance(values.dtype, pl.List):
+            for place, row in enumerate(rows):
+                pixels[place] = self._fit_in(self._numbers(values, np.array([row])), state)[0]
+            return pixels
+        read = partial(_pixels_or_reason, size=state.size, fit=self.resize, channels=state.channels)
+        for place, found in enumerate(each(read, values.gather(rows).to_list())):
+            if isinstance(found, str):
+                raise _unreadable(values, rows[place], found)
+            pixels[place] = found
+        return pixels
+
+    def _numbers(self, values: pl.Series, rows: np.ndarray) -> np.ndarray:
+        """(R, h, w, c) numbers of some rows of arrays, or of one row of nested lists. Raises DataError."""
+        try:
+            if isinstance(values.dtype, pl.List):
+                array = row_array(values, int(rows[0]))
+            else:
+                array = channels_last((values if len(rows) == len(values) else values.gather(rows)).to_numpy())
+        except UnreadableError as error:
+            raise _unreadable(values, rows[0], str(error)) from error
+        if array.dtype.kind == "f":
+            broken = ~np.isfinite(array).all(axis=(1, 2, 3))
+            if broken.any():
+                raise _unreadable(values, rows[broken.argmax()], _NOT_FINITE)
+        return array
+
+    def _fit_in(self, array: np.ndarray, state: ImageState) -> np.ndarray:
+        pixels = to_channels(to_bytes(array, state.low, state.high), state.channels)
+        return np.ascontiguousarray(to_size(pixels, state.size, self.resize))
+
+    def decode(self, arrays: Arrays, state: ImageState) -> pl.Series:
+        """(N,) pixels, (H, W) a row where grey, else (H, W, 3); of the encoded size, 0 to 255."""
+        pixels = np.ascontiguousarray(arrays["pixels"])
+        return pl.Series(pixels[..., 0] if state.channels == 1 else pixels)
+
+    def drops(self, values: pl.Series) -> np.ndarray:
+        """(N,) bool, True where there is no picture and `missing` is `drop`."""
+        return values.is_null().to_numpy() if self.missing == "drop" else np.zeros(len(values), bool)
+
+    def unreadable(self, values: pl.Series) -> list[tuple[int, str]]:
+        """Rows whose picture cannot be read, each with the reason; every picture is unpacked in full.
+
+        Args:
+            values: (N,) raw values; nulls are not looked at.
+        """
+        values = self.parse(values)
+        rows = values.is_not_null().arg_true().to_list()
+        if values.dtype.is_nested():
+            reasons = _array_reasons(values, rows)
+        else:
+            reasons = list(each(unreadable_reason, values.drop_nulls().to_list()))
+        return [(row, reason) for row, reason in zip(rows, reasons, strict=True) if reason]
+
+
+def choose_size(sizes: np.ndarray) -> tuple[int, int]:
+    """Height and width for pictures of (N, 2) heights and widths, see `Image.size`."""
+    height, width = (int(side) for side in sizes[0])
+    if (sizes == sizes[0]).all():
+        longer = max(height, width)
+        if longer <= _KEPT_SIDE:
+            return height, width
+        scale = min(1.0, _LARGEST_SIDE / longer)
+        return max(1, round(height * scale)), max(1, round(width * scale))
+    usual = int(np.median(sizes.min(axis=1)))
+    side = min(_LARGEST_SIDE, -(-usual // _STEP) * _STEP)
+    return side, side
+
+
+def _size_or_reason(source: str | bytes) -> tuple[int, int] | str:
+    try:
+        return read_size(source)
+    except UnreadableError as error:
+        return str(error)
+
+
+def _pixels_or_reason(
+    source: str | bytes, *, size: tuple[int, int], fit: Literal["crop", "pad", "stretch"], channels: int
+) -> np.ndarray | str:
+    try:
+        return read_picture(source, size, fit, channels)
+    except UnreadableError as error:
+        return str(error)
+
+
+def _array_reasons(values: pl.Series, rows: list[int]) -> list[str]:
+    """For each row of numbers why it is no picture, or ""."""
+
+    def one(row: int) -> str:
+        try:
+            return "" if np.isfinite(row_array(values, row)).all() else _NOT_FINITE
+        except UnreadableError as error:
+            return str(error)
+
+    if isinstance(values.dtype, pl.List):
+        return [one(row) for row in rows]
+    array = values.drop_nulls().to_numpy()
+    if array.dtype.kind != "f":
+        return [""] * len(rows)
+    finite = np.isfinite(array.reshape(len(array), -1)).all(axis=1)
+    return ["" if whole else _NOT_FINITE for whole in finite]
+
+
+def _unreadable(values: pl.Series, row: int, reason: str) -> DataError:
+    value = values[int(row)]
+    what = show(value) if isinstance(value, str) else "the picture"
+    return DataError(
+        f"{what} cannot be read: {reason}",
+        where=f"column {values.name}, row {row}",
+        hint="give a whole picture, for example a PNG or JPEG file, or leave out the row",
+    )

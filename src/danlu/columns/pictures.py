@@ -1,0 +1,191 @@
+"""Reading one picture: from a path, a `data:` address or bytes, upright, as 8-bit grey or colour, of a wanted size.
+
+Transparent pixels are laid on white, palettes and CMYK become RGB, 16-bit grey becomes 8-bit, an animation its first
+frame, and the camera's orientation (EXIF) is applied. Only common picture formats are opened: others of Pillow's start
+programs.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import struct
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import numpy as np
+
+from danlu.base.devices import need
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".avif", ".jp2")
+MAX_PIXELS = 80_000_000  # larger than any camera's; a small file can unpack to more than the memory holds
+_FORMATS = ("PNG", "JPEG", "MPO", "BMP", "DIB", "GIF", "TIFF", "WEBP", "PPM", "AVIF", "JPEG2000")
+_ORIENTATION = 0x0112
+_SIDEWAYS = (5, 6, 7, 8)
+_WORKERS = min(8, os.cpu_count() or 1)  # Pillow decodes without the interpreter's lock
+
+Fit = Literal["crop", "pad", "stretch"]
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class UnreadableError(Exception):
+    """One picture that cannot be read; the message is the reason. It never leaves `danlu.columns`."""
+
+
+def pillow() -> ModuleType:
+    """The module PIL.Image. Raises MissingExtraError."""
+    need("PIL", "vision")
+    from PIL import Image
+
+    return Image
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    image = pillow()
+    image.init()
+    return tuple(format for format in _FORMATS if format in image.OPEN)
+
+
+def _faults() -> tuple[type[BaseException], ...]:
+    """What Pillow raises for a broken file."""
+    image = pillow()
+    own = (image.DecompressionBombError, image.DecompressionBombWarning)
+    return (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, zlib.error, *own)
+
+
+def _open(source: str | bytes) -> Picture:
+    if isinstance(source, str) and source.startswith("data:"):
+        source = base64.b64decode(source.partition(",")[2], validate=True)
+    picture: Picture = pillow().open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=_formats())
+    if picture.width * picture.height > MAX_PIXELS:
+        size = f"{picture.width:,} x {picture.height:,}"
+        picture.close()
+        raise UnreadableError(f"it has {size} pixels; at most {MAX_PIXELS:,} are read")
+    return picture
+
+
+def _reason(source: str | bytes, error: BaseException) -> str:
+    image = pillow()
+    if isinstance(error, FileNotFoundError):
+        return "there is no such file"
+    if isinstance(error, image.UnidentifiedImageError):
+        return f"it is none of {', '.join(_formats())}"
+    return str(error) or type(error).__name__
+
+
+def read_size(source: str | bytes) -> tuple[int, int]:
+    """Height and width of the upright picture, by its header. Raises UnreadableError."""
+    try:
+        with _open(source) as picture:
+            sideways = picture.getexif().get(_ORIENTATION) in _SIDEWAYS
+            return (picture.width, picture.height) if sideways else (picture.height, picture.width)
+    except _faults() as error:
+        raise UnreadableError(_reason(source, error)) from error
+
+
+def read_picture(source: str | bytes, size: tuple[int, int] | None, fit: Fit, channels: int) -> np.ndarray:
+    """Read one picture.
+
+    Args:
+        source: a path, a `data:` address or a file's bytes.
+        size: height and width to bring it to; None keeps its own.
+        fit: how, see `resize`.
+        channels: 1 for grey, 3 for colour.
+
+    Returns:
+        (H, W, channels) uint8.
+
+    Raises:
+        UnreadableError: with the reason.
+    """
+    from PIL import ImageOps
+
+    try:
+        with _open(source) as picture:
+            if size:
+                # JPEG unpacks to a fraction for free; twice the wanted size keeps the resize's quality.
+                picture.draft(None, (2 * max(size), 2 * max(size)))
+            picture.load()
+            upright = ImageOps.exif_transpose(picture)
+            plain = _plain(upright)
+    except _faults() as error:
+        raise UnreadableError(_reason(source, error)) from error
+    if size:
+        plain = resize(plain, size, fit)
+    pixels = np.asarray(plain.convert("L" if channels == 1 else "RGB"))
+    return pixels.reshape(*pixels.shape[:2], channels)
+
+
+def _plain(picture: Picture) -> Picture:
+    """Any picture in mode L or RGB."""
+    image = pillow()
+    mode = picture.mode
+    if mode in ("L", "RGB"):
+        return picture
+    if mode == "1":
+        return picture.convert("L")
+    if mode == "F":
+        raise UnreadableError("it has floating-point pixels; save it with 8 or 16 bits")
+    if mode.startswith("I"):
+        deep = np.asarray(picture)
+        if deep.min(initial=0) < 0 or deep.max(initial=0) > 65_535:
+            raise UnreadableError("it has more than 16 bits per pixel; save it with 8 or 16 bits")
+        return image.fromarray(np.rint(deep / 257).astype(np.uint8))  # type: ignore[no-any-return]
+    if "A" in mode or "a" in mode or "transparency" in picture.info:
+        layer = picture.convert("RGBA")
+        white = image.new("RGBA", layer.size, "white")
+        flat: Picture = image.alpha_composite(white, layer)
+        return flat.convert("L" if mode in ("LA", "La") else "RGB")
+    return picture.convert("RGB")
+
+
+def resize(picture: Picture, size: tuple[int, int], fit: Fit) -> Picture:
+    """Bring a picture to (height, width): `crop` covers and cuts the middle, `pad` adds black, `stretch` distorts."""
+    from PIL import ImageOps
+
+    wanted = (size[1], size[0])
+    if picture.size == wanted:
+        return picture
+    method = pillow().Resampling.BILINEAR
+    if fit == "crop":
+        return ImageOps.fit(picture, wanted, method)
+    if fit == "pad":
+        return ImageOps.pad(picture, wanted, method, color=0 if picture.mode == "L" else (0, 0, 0))
+    return picture.resize(wanted, method)
+
+
+def resize_pixels(pixels: np.ndarray, size: tuple[int, int], fit: Fit) -> np.ndarray:
+    """(H, W, C) uint8 pixels brought to another size, C 1 or 3."""
+    picture = pillow().fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    return np.asarray(resize(picture, size, fit)).reshape(*size, pixels.shape[2])
+
+
+def each(function: Callable[[T], R], values: Sequence[T]) -> Iterable[R]:
+    """`function` of every value, in order, by several threads where there are many."""
+    if len(values) < 8:
+        yield from map(function, values)
+        return
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        try:
+            yield from pool.map(function, values)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def unreadable_reason(source: Any) -> str:
+    """Why a picture cannot be read, or "" where all of it can."""
+    try:
+        read_picture(source, None, "stretch", 3)
+    except UnreadableError as error:
+        return str(error)
+    return ""
