@@ -1,0 +1,160 @@
+"""One sweep over every encoder, fusion, head and task of the catalogue."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+from tests.small import TARGETS, frame, prepared, recipe, schema
+
+from danlu import catalog
+from danlu.base.errors import RecipeError
+from danlu.base.registry import describe as describe_options
+from danlu.base.registry import validate
+from danlu.design import Network, assemble, describe, design, outputs
+from danlu.design.describe import example_inputs
+from danlu.export.onnx import Onnx
+
+# Every encoder with a column of every kind it takes, and all of them together.
+TAKES = {
+    **{name: catalog.find("encoders", name).kinds for name in catalog.names("encoders")},
+    "all": ("scalar", "code", "image"),
+}
+COLUMNS = {"scalar": ("x",), "code": ("city", "member"), "image": ("photo",)}
+CASES = [(encoder, target) for encoder in TAKES for target in TARGETS]
+
+
+def network(encoder: str, target: str, **sections: object) -> Network:
+    inputs = tuple(name for kind in TAKES[encoder] for name in COLUMNS[kind])
+    return design(recipe(**sections), schema(frame(), target, inputs))
+
+
+@pytest.fixture(params=CASES, ids="-".join)
+def built(request: pytest.FixtureRequest) -> Network:
+    return network(*request.param)
+
+
+def rows(built: Network) -> dict[str, np.ndarray]:
+    return built.schema.encode(frame())
+
+
+def test_outputs_have_the_tasks_shape_and_are_numbers(built: Network) -> None:
+    found = outputs(built, rows(built))
+    assert found.shape == (96, built.task.num_outputs)
+    assert found.dtype == np.float32
+    assert np.isfinite(found).all()
+
+
+def test_a_row_alone_is_as_in_a_batch(built: Network) -> None:
+    found = outputs(built, rows(built))
+    alone = outputs(built, {name: array[5:6] for name, array in rows(built).items()})
+    np.testing.assert_allclose(alone, found[5:6], rtol=1e-4, atol=1e-5)
+
+
+def test_every_parameter_gets_a_gradient(built: Network) -> None:
+    inputs = {name: torch.from_numpy(array) for name, array in rows(built).items()}
+    target = torch.from_numpy(built.schema.encode_target(frame()))
+    built.train()
+    built.task.loss(built(inputs), target, None).backward()
+    without = [name for name, parameter in built.named_parameters() if parameter.grad is None or not parameter.grad.any()]
+    assert without == []
+
+
+def test_the_same_seed_gives_the_same_network_and_another_one_another(built: Network) -> None:
+    first, again, other = (assemble(built.description, built.schema, seed=seed) for seed in (3, 3, 4))
+    left, right = first.state_dict(), again.state_dict()
+    assert all(torch.equal(left[name], right[name]) for name in left)
+    assert not all(torch.equal(left[name], other.state_dict()[name]) for name in left)
+
+
+def test_the_description_is_json_and_builds_the_same_network(built: Network) -> None:
+    import json
+
+    copy = assemble(json.loads(json.dumps(built.description)), built.schema, seed=9)
+    copy.load_state_dict(built.state_dict())
+    np.testing.assert_array_equal(outputs(copy, rows(built)), outputs(built, rows(built)))
+
+
+def test_layers_and_costs_are_told(built: Network) -> None:
+    found = describe(built)
+    assert found.parameters == sum(parameter.numel() for parameter in built.parameters())
+    assert sum(layer.parameters for layer in found.layers) >= found.parameters - 10_000
+    assert found.flops > 2 * 128
+    assert found.layers[-1].shape == (built.task.num_outputs,)
+    assert describe(built, 512).memory_mb > describe(built, 64).memory_mb
+
+
+@pytest.mark.parametrize("encoder", TAKES)
+def test_it_exports_with_any_batch(encoder: str, tmp_path: Path) -> None:
+    import onnxruntime
+
+    built = network(encoder, "grade")
+    Onnx().export(built, tmp_path / "model.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    assert [(item.name, item.shape[1:]) for item in session.get_inputs()] == [
+        (spec.name, list(spec.shape)) for spec in built.schema.input_specs
+    ]
+    for count in (1, 2, 7, 96):
+        part = {name: array[:count] for name, array in rows(built).items()}
+        np.testing.assert_allclose(session.run(["outputs"], part)[0], outputs(built, part), rtol=1e-4, atol=1e-5)
+
+
+def test_eight_rows_are_learnt_by_heart(built: Network) -> None:
+    inputs = {name: torch.from_numpy(array[:8]) for name, array in rows(built).items()}
+    target = torch.from_numpy(built.schema.encode_target(frame())[:8])
+    optimizer = torch.optim.Adam(built.parameters(), lr=3e-3)
+    built.train()
+    for _ in range(200):
+        optimizer.zero_grad()
+        loss = built.task.loss(built(inputs), target, None)
+        loss.backward()
+        optimizer.step()
+    assert loss.item() < 0.3 * float(max(1.0, target.float().var()))
+
+
+@pytest.mark.parametrize("encoder", catalog.names("encoders"))
+def test_a_misspelt_option_is_refused(encoder: str) -> None:
+    component = catalog.find("encoders", encoder)
+    option = describe_options(component)[0].name
+    with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
+        validate(component, {option + "s_": 1})
+
+
+def test_an_encoder_that_cannot_take_a_column_names_one_that_can() -> None:
+    with pytest.raises(RecipeError, match="encoders.x is cnn, which cannot take the number column x") as caught:
+        network("all", "sold", design={"encoders": {"x": "cnn"}})
+    assert caught.value.faults[0].hint == "use mlp"
+
+
+def test_an_encoder_for_a_column_that_is_not_there_names_the_nearest() -> None:
+    with pytest.raises(RecipeError, match="encoders.foto is neither an input column") as caught:
+        network("all", "sold", design={"encoders": {"foto": "cnn"}})
+    assert caught.value.faults[0].hint == "did you mean photo?"
+
+
+def test_a_head_of_another_task_is_refused() -> None:
+    with pytest.raises(RecipeError, match="design.head is regression, but the target sold makes this a binary task"):
+        network("all", "sold", design={"head": "regression"})
+
+
+def test_encoders_are_chosen_by_name_then_type_then_star() -> None:
+    sections = {"design": {"encoders": {"*": "default", "number": {"name": "mlp", "width": 32}, "city": {"name": "mlp", "width": 16}}}}
+    found = {tuple(part["columns"]): part.get("width") for part in network("all", "sold", **sections).description["encoders"]}
+    assert found == {("x",): 32, ("city",): 16, ("member",): 256, ("photo",): 128}
+
+
+@pytest.mark.parametrize("numbers", ["none", "linear", "periodic"])
+def test_a_missing_number_has_a_vector_of_its_own(numbers: str) -> None:
+    built = network("mlp", "sold", design={"encoders": {"*": {"name": "mlp", "numbers": numbers}}})
+    inputs = example_inputs(built.schema, 2)
+    (flag,) = [slot.start for slot in built.schema.slots if slot.field.name == "missing"]
+    inputs["scalars"][:, flag] = 1
+    inputs["scalars"][1, 1 - flag] = 5.0  # what stands in the place of a missing value does not count
+    found = built.eval()(inputs)
+    torch.testing.assert_close(found[0], found[1])
+
+
+def test_prepared_splits_feed_the_network(tmp_path: Path) -> None:
+    data = prepared(tmp_path)
+    assert outputs(design(recipe(), data.schema), data.split("test").inputs).shape == (16, 1)
