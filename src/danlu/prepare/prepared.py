@@ -82,14 +82,12 @@ class Prepared:
     def split(self, name: str) -> Split:
         """The encoded split of that name, memory-mapped read-only."""
         root = self.folder / name
-        inputs = {
-            spec.name: np.load(root / f"{spec.name}.npy", mmap_mode="r") for spec in self.schema.input_specs
-        }
+        inputs = {spec.name: np.load(root / f"{spec.name}.npy", mmap_mode="r") for spec in self.schema.input_specs}
         return Split(inputs, np.load(root / "target.npy", mmap_mode="r"), np.load(root / "rows.npy", mmap_mode="r"))
 
     def raw(self, name: str) -> pl.DataFrame:
         """The raw rows of a split as they were read (`validation` and `test` only), in the order of `split(name)`."""
-        return pl.read_ipc(self.folder / name / "raw.arrow", memory_map=False)
+        return pl.read_ipc((self.folder / name / "raw.arrow").read_bytes())
 
     @cached_property
     def num_classes(self) -> int:

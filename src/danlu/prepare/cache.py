@@ -1,0 +1,113 @@
+"""Folders of encoded data that runs share: found by what is in them, whole or absent, checked before they are used."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from danlu.base.errors import DanluError
+from danlu.base.files import hash_file, storage_error, write_json
+from danlu.base.progress import Progress
+
+_MANIFEST = "manifest.json"
+
+
+def cached(root: Path, key: str, build: Callable[[Path], None], progress: Progress) -> tuple[Path, bool]:
+    """The folder for `key`, built if it is not there or is damaged.
+
+    Args:
+        root: the folder of all such folders.
+        key: names the folder: a fingerprint of all that goes into it.
+        build: writes the folder's files into an empty folder.
+        progress: told of a damaged folder.
+
+    Returns:
+        The folder, and whether it was built now. Two processes may build the same at once: the later one uses the earlier
+        one's.
+
+    Raises:
+        StorageError: the disk is full or may not be written; nothing is left half-built.
+    """
+    folder = root / key
+    if folder.is_dir():
+        fault = damage(folder)
+        if not fault:
+            return folder, False
+        progress.say(f"the encoded data in {folder} is damaged ({fault}): building it anew")
+        _remove(folder)
+    partial = root / f".{key}.{os.getpid()}.partial"
+    try:
+        _sweep(root)
+        partial.mkdir(parents=True)
+        build(partial)
+        _write_manifest(partial)
+        with contextlib.suppress(FileExistsError):
+            _rename(partial, folder)
+    except OSError as error:
+        raise storage_error(folder, error) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return folder, True
+
+
+def damage(folder: Path) -> str:
+    """What is wrong with a folder against its manifest, or "" where nothing is."""
+    try:
+        manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return f"{_MANIFEST} cannot be read"
+    for name, (size, digest) in manifest.items():
+        path = folder / name
+        if not path.is_file():
+            return f"{name} is absent"
+        if path.stat().st_size != size or hash_file(path) != digest:
+            return f"{name} is not what was written"
+    return ""
+
+
+def _write_manifest(folder: Path) -> None:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    manifest = {path.relative_to(folder).as_posix(): [path.stat().st_size, hash_file(path)] for path in files}
+    write_json(folder / _MANIFEST, manifest)
+
+
+def _rename(partial: Path, folder: Path) -> None:
+    """Put a built folder in place. Raises FileExistsError where another process was first."""
+    try:
+        partial.rename(folder)
+    except OSError as error:
+        if folder.is_dir():
+            raise FileExistsError(folder) from error
+        raise
+
+
+def _remove(folder: Path) -> None:
+    """Take a damaged folder out of the way at once, then delete it."""
+    aside = folder.with_name(f".{folder.name}.damaged.{os.getpid()}.partial")
+    with contextlib.suppress(OSError):
+        folder.rename(aside)
+    shutil.rmtree(aside, ignore_errors=True)
+    if folder.exists():
+        raise DanluError(f"could not remove the damaged {folder}", where=str(folder), hint="delete it by hand")
+
+
+def _sweep(root: Path) -> None:
+    """Delete what killed processes left half-built."""
+    for path in root.glob(".*.partial"):
+        process = path.name.removesuffix(".partial").rpartition(".")[2]
+        if process.isdigit() and int(process) != os.getpid() and not _is_running(int(process)):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,168 @@
+"""What type and options every column has: what the recipe says, and the rest inferred."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import polars as pl
+from pydantic import ValidationError
+
+from danlu import catalog
+from danlu.base.errors import DataError, Fault, RecipeError, nearest
+from danlu.base.registry import build, validate
+from danlu.columns.column import Column, nulled
+from danlu.columns.inference import infer
+from danlu.prepare.prepared import Finding
+from danlu.recipe.schema import ColumnRecipe, Recipe, SplitBy
+
+# What a target's options are unless the recipe says otherwise: a target is never guessed, and an unknown class never taught.
+_TARGET_OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "category": {"missing": "drop", "unseen": "error"},
+    "boolean": {"missing": "drop"},
+    "number": {"missing": "drop", "indicator": False, "scale": "standard"},
+}
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """One column's type and options.
+
+    Attributes:
+        name: as in the data.
+        type: name in the catalogue's family `columns`.
+        options: whole options, defaults filled in.
+        inferred: the options that were inferred and are not defaults.
+        given: whether the recipe says the type.
+        note: why this type was inferred.
+        finding: key of what the inference noticed ("id", "constant", …), or "".
+    """
+
+    name: str
+    type: str
+    options: Mapping[str, Any]
+    inferred: Mapping[str, Any]
+    given: bool
+    note: str
+    finding: str
+
+    @cached_property
+    def column(self) -> Column:
+        """The column type with its options."""
+        column: Column = build(catalog.find("columns", self.type), dict(self.options))
+        return column
+
+    def parse(self, values: pl.Series) -> pl.Series:
+        """Values (blanks already nulls) in the column's own dtype. Raises DataError."""
+        return self.column.parse(values).alias(self.name)
+
+
+def choose_columns(frame: pl.DataFrame, recipe: Recipe, missing_values: list[str]) -> dict[str, Chosen]:
+    """Every column's type and options, in the data's order, the target included.
+
+    Raises:
+        DataError: the target or a column that the recipe names is absent, or no column is left to learn from.
+        RecipeError: an option that an inferred type does not have, or out of its range.
+    """
+    check_names(frame, recipe)
+    data = recipe.data
+    aside = _split_columns(recipe)
+    chosen: dict[str, Chosen] = {}
+    faults: list[Fault] = []
+    for values in frame.get_columns():
+        name = values.name
+        said = data.columns.get(name, ColumnRecipe())
+        if name in aside and said.type is None and name != data.target:
+            said = ColumnRecipe(type="ignore")
+        try:
+            chosen[name] = _choose(nulled(values, missing_values), said, is_target=name == data.target)
+        except ValidationError as error:
+            faults += [_fault(name, one) for one in error.errors()]
+    if faults:
+        raise RecipeError(faults)
+    if all(one.type == "ignore" for name, one in chosen.items() if name != data.target):
+        raise DataError(
+            f"no column is left to predict {data.target} from: "
+            + "; ".join(
+                f"{one.name}: {one.note or 'ignored'}" for one in list(chosen.values())[:10] if one.type == "ignore"
+            ),
+            where="data.columns",
+            hint="give a column a type in data.columns",
+        )
+    return chosen
+
+
+def check_names(frame: pl.DataFrame, recipe: Recipe) -> None:
+    """Raise DataError where the recipe names a column that is not there."""
+    said = {"data.target": [recipe.data.target], "data.columns": list(recipe.data.columns)}
+    by = recipe.prepare.split.by
+    if isinstance(by, SplitBy):
+        said["prepare.split.by"] = [name for name in (by.group, by.time, by.column) if name]
+    absent = [(option, name) for option, names in said.items() for name in names if name not in frame.columns]
+    if not absent:
+        return
+    option, name = absent[0]
+    near = nearest(name, frame.columns)
+    others = ", ".join(sorted({other for _, other in absent[1:]} - {name}))
+    raise DataError(
+        f"{option} names {name}, which is not a column of the data; there are {', '.join(frame.columns[:20])}"
+        + (", …" if frame.width > 20 else "")
+        + (f" (nor are {others})" if others else ""),
+        where=f"column {name}",
+        hint=f"did you mean {near}?" if near else "name a column of the data",
+    )
+
+
+def _split_columns(recipe: Recipe) -> set[str]:
+    """Columns that say which rows go where; they are no inputs unless the recipe types them."""
+    by = recipe.prepare.split.by
+    return {name for name in (by.group, by.column) if name} if isinstance(by, SplitBy) else set()
+
+
+def _choose(values: pl.Series, said: ColumnRecipe, *, is_target: bool) -> Chosen:
+    if said.type is not None:
+        found, kind, note, finding = {}, said.type, "", ""
+    else:
+        inferred = infer(values, is_target=is_target, name=values.name)
+        found, kind, note, finding = dict(inferred.options), inferred.type, inferred.note, inferred.finding_key
+    if is_target:
+        found = {**found, **_TARGET_OPTIONS.get(kind, {})}
+    options = {**found, **said.options}
+    component = catalog.find("columns", kind)
+    whole = validate(component, options)
+    defaults = validate(component, {}) if found else {}
+    own = {name: value for name, value in found.items() if name not in said.options and defaults.get(name) != value}
+    chosen = Chosen(values.name, kind, whole, own, said.type is not None, note, finding)
+    return replace(chosen, finding="") if chosen.given else chosen
+
+
+def _fault(name: str, error: Any) -> Fault:
+    path = ".".join(["data", "columns", name, *(str(part) for part in error["loc"])])
+    return Fault(
+        path=path, message=f"is {error['input']!r}: {error['msg']}", hint="see the column's type in data.columns"
+    )
+
+
+def ignored_findings(chosen: Mapping[str, Chosen], target: str) -> tuple[Finding, ...]:
+    """What the inference of types noticed: ids, constants, texts, empty columns, values of several kinds."""
+    return tuple(_finding(one, is_target=name == target) for name, one in chosen.items() if one.finding)
+
+
+def _finding(one: Chosen, *, is_target: bool) -> Finding:
+    severity = "error" if one.finding == "mixed_values" else "warning" if one.finding in ("empty", "text") else "note"
+    done = "it is not used" if one.type == "ignore" else f"it is used as {one.type}"
+    remedies = {
+        "mixed_values": f"mend the values, add them to data.missing_values, or set data.columns.{one.name} to a type",
+        "empty": "fill the column, or leave it out",
+    }
+    remedy = remedies.get(one.finding, f"if it should be otherwise, set data.columns.{one.name} to a type")
+    return Finding(
+        key=f"{one.finding}:{one.name}",
+        severity=severity,
+        message=f"{'the target ' if is_target else ''}{one.name}: {one.note}; {done}",
+        columns=(one.name,),
+        remedy=remedy,
+        evidence={"type": one.type},
+    )

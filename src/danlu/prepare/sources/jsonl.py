@@ -1,0 +1,81 @@
+"""JSON lines: one object to a line; also one JSON array of objects."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from danlu.base.errors import DataError
+from danlu.prepare.sources.encoding import decode, read_bytes
+from danlu.prepare.sources.nested import flattened, from_records
+from danlu.prepare.sources.table import Table, located, rejected_rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class JsonLines:
+    """A file of JSON objects, one to a line (`.jsonl`, `.ndjson`, also `.gz`), or one array of them (`.json`).
+
+    A nested object becomes columns `a.b`, one level deep.
+    """
+
+    def read(self, source: Any, *, base: Path) -> Table:
+        """All rows. A line that is not a JSON object is rejected, with its reason.
+
+        Raises:
+            DataError: no such file, an empty one, or an array that is not JSON.
+        """
+        path = located(source, base)
+        data, _ = decode(read_bytes(path), encoding="auto", path=path)
+        if not data.strip():
+            raise DataError(f"{path.name} is empty", where=str(path), hint="give a file with at least one JSON object")
+        if data.lstrip()[:1] == b"[":
+            return Table(frame=_array(data, path), files=(path,))
+        lines = [(number, line) for number, line in enumerate(data.split(b"\n"), 1) if line.strip()]
+        try:
+            frame = pl.read_ndjson(io.BytesIO(data), infer_schema_length=None)
+        except pl.exceptions.PolarsError:
+            return _by_line(lines, path)
+        if frame.height != len(lines):
+            return _by_line(lines, path)
+        return Table(frame=flattened(frame), files=(path,))
+
+
+def _array(data: bytes, path: Path) -> pl.DataFrame:
+    try:
+        records = json.loads(data)
+    except ValueError as error:
+        raise DataError(f"{path.name} is not JSON: {error}", where=str(path), hint="check its last lines") from error
+    odd = next((number for number, record in enumerate(records) if not isinstance(record, dict)), None)
+    if odd is not None or not records:
+        what = "is empty" if not records else f"holds {json.dumps(records[odd])[:40]} at place {odd}, not an object"
+        raise DataError(f"the array of {path.name} {what}", where=str(path), hint="give an array of objects, one a row")
+    return from_records(records)
+
+
+def _by_line(lines: list[tuple[int, bytes]], path: Path) -> Table:
+    """Slowly, so that each faulty line is found."""
+    records: list[dict[str, Any]] = []
+    rows: list[int] = []
+    rejected: list[tuple[int, str, str]] = []
+    for row, (number, line) in enumerate(lines):
+        try:
+            record = json.loads(line)
+            if not isinstance(record, dict):
+                raise ValueError(f"it is {type(record).__name__}, not an object")
+        except ValueError as error:
+            rejected.append((row, f"{path}:{number}", f"not a JSON object: {error}"))
+        else:
+            records.append(record)
+            rows.append(row)
+    return Table(
+        frame=from_records(records),
+        rows=np.array(rows, np.int64),
+        files=(path,),
+        rejected=rejected_rows(rejected),
+    )

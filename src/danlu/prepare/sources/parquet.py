@@ -1,0 +1,45 @@
+"""Parquet and Arrow IPC files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from danlu.base.errors import DataError
+from danlu.prepare.sources.nested import flattened
+from danlu.prepare.sources.table import Table, located
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parquet:
+    """A Parquet file (`.parquet`) or an Arrow one (`.arrow`, `.feather`, `.ipc`); nested columns become `a.b`."""
+
+    def read(self, source: Any, *, base: Path) -> Table:
+        """All rows.
+
+        Raises:
+            DataError: no such file, a damaged one, or one without rows.
+        """
+        path = located(source, base)
+        try:
+            with open(path, "rb") as file:
+                is_parquet = file.read(4) == b"PAR1"
+            frame = pl.read_parquet(path, glob=False) if is_parquet else _arrow(path)
+        except (pl.exceptions.PolarsError, OSError) as error:
+            reason = str(error).splitlines()[0]
+            raise DataError(
+                f"{path.name} is not a whole Parquet or Arrow file: {reason}",
+                where=str(path),
+                hint="write or fetch the file again",
+            ) from error
+        if not frame.height:
+            raise DataError(f"{path.name} has no rows", where=str(path), hint="give a file with at least one row")
+        return Table(frame=flattened(frame), files=(path,))
+
+
+def _arrow(path: Path) -> pl.DataFrame:
+    data = path.read_bytes()
+    return pl.read_ipc(data) if data[:6] == b"ARROW1" else pl.read_ipc_stream(data)

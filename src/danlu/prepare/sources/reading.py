@@ -1,0 +1,248 @@
+"""Whatever holds rows, read: which reader it takes, several files at once, and the hash of what was read."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import io
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from danlu import catalog
+from danlu.base.errors import DanluError, DataError
+from danlu.base.files import fingerprint, hash_file
+from danlu.base.progress import Progress, Quiet
+from danlu.base.registry import build
+from danlu.prepare.sources.frame import is_frame, to_polars
+from danlu.prepare.sources.idx import is_idx
+from danlu.prepare.sources.image_folder import is_image_folder
+from danlu.prepare.sources.table import PICTURES, Source, Table, concatenate, located
+from danlu.recipe.schema import Data
+
+_SUFFIXES = {
+    ".csv": "csv", ".tsv": "csv", ".tab": "csv", ".txt": "csv", ".data": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl",
+    ".json": "jsonl", ".parquet": "parquet", ".pq": "parquet", ".arrow": "parquet", ".feather": "parquet", ".ipc": "parquet",
+    ".npz": "npz",
+}  # fmt: skip
+
+
+def read_source(source: Any, *, base: Path, reader: Source | None = None) -> Table:
+    """Read whatever a recipe may name as its data.
+
+    Args:
+        source: a file, a glob, a list of files, a folder, `sample:NAME`, or a table in memory.
+        base: the folder that relative paths are below.
+        reader: how to read; None chooses by what is there.
+
+    Raises:
+        DataError: nothing is there, or it cannot be read as what it seems to be.
+    """
+    if is_frame(source):
+        return (reader or _reader("frame")).read(source, base=base)
+    if isinstance(source, (list, tuple)):
+        return _read_all(list(source), base, reader)
+    if not isinstance(source, (str, Path)):
+        return (reader or _reader("frame")).read(source, base=base)
+    text = str(source)
+    if text.startswith("sample:"):
+        return (reader or _reader("sample")).read(text, base=base)
+    if any(mark in text for mark in "*?[") and not (base / text).exists():
+        return _read_all(_matches(text, base), base, reader)
+    path = located(source, base)
+    if reader is None and path.is_dir() and (tables := _tables_in(path)):
+        return _read_all(tables, base, reader)
+    return _resolved(_read_one(path, base, reader), path)
+
+
+def _reader(name: str) -> Source:
+    reader: Source = build(catalog.find("sources", name))
+    return reader
+
+
+def _read_all(sources: Sequence[Any], base: Path, reader: Source | None) -> Table:
+    if not sources:
+        raise DataError("the list of files is empty", where="data.source", hint="give at least one file")
+    tables = [read_source(one, base=base, reader=reader) for one in sources]
+    return concatenate(tables, [str(one) for one in sources])
+
+
+def _matches(pattern: str, base: Path) -> list[Path]:
+    found = [Path(one) for one in sorted(glob.glob(str(base / Path(pattern).expanduser()), recursive=True))]
+    files = [one for one in found if one.is_file() and not one.name.startswith(".")] or found
+    if not files:
+        raise DataError(f"no file matches {pattern}", where=str(base / pattern), hint=f"it is looked for below {base}")
+    return files
+
+
+def _tables_in(folder: Path) -> list[Path]:
+    """The tables directly in a folder, where it holds nothing else that could be meant."""
+    files = [one for one in sorted(folder.iterdir()) if one.is_file() and not one.name.startswith(".")]
+    tables = [one for one in files if _suffix(one) in _SUFFIXES and _suffix(one) != ".txt" and not is_idx(one)]
+    return [] if any(is_idx(one) for one in files) or is_image_folder(folder) else tables
+
+
+def _read_one(path: Path, base: Path, reader: Source | None) -> Table:
+    if reader is not None:
+        return reader.read(path, base=base)
+    name = _choose(path)
+    try:
+        return _reader(name).read(path, base=base)
+    except DataError as error:
+        if _suffix(path) in _SUFFIXES or path.is_dir():
+            raise
+        message = f"{path.name} was tried as {name}, since its name tells nothing: {error.message}"
+        raise DataError(message, where=error.where, hint=f"{error.hint}; or set data.reader") from error
+
+
+def _suffix(path: Path) -> str:
+    return Path(path.name.lower().removesuffix(".gz")).suffix
+
+
+def _choose(path: Path) -> str:
+    """The reader for a file or folder, by its suffix and then by its first bytes."""
+    if path.is_dir():
+        if any(is_idx(one) for one in path.iterdir()):
+            return "idx"
+        return "image_folder"
+    if is_idx(path):
+        return "idx"
+    if name := _SUFFIXES.get(_suffix(path)):
+        return name
+    if path.suffix.lower() in PICTURES:
+        raise DataError(
+            f"{path.name} is one picture", where=str(path), hint="give the folder that holds its class's folder"
+        )
+    with open(path, "rb") as file:
+        head = file.read(6)
+    magic = {b"PAR1": "parquet", b"ARROW1": "parquet", b"PK\x03\x04": "npz"}
+    return next((name for mark, name in magic.items() if head.startswith(mark)), "csv")
+
+
+def _resolved(table: Table, path: Path) -> Table:
+    """Picture paths in a table made absolute (they are relative to the table's folder); the pictures count as its files."""
+    folder = path.parent if path.is_file() else path
+    pictures = [name for name in table.frame.columns if _names_pictures(table.frame[name])]
+    if not pictures or table.files == () or path.is_dir():
+        return table
+    root = str(folder.resolve()) + os.sep
+    frame = table.frame.with_columns(
+        pl.when(pl.col(name).str.starts_with(os.sep)).then(pl.col(name)).otherwise(root + pl.col(name)).alias(name)
+        for name in pictures
+    )
+    named = {Path(one) for name in pictures for one in frame[name].drop_nulls().unique().to_list()}
+    return replace(table, frame=frame, files=(*table.files, *sorted(one for one in named if one.is_file())))
+
+
+def _names_pictures(values: pl.Series) -> bool:
+    """Whether a column's texts end as pictures' names do."""
+    if values.dtype != pl.String:
+        return False
+    some = values.drop_nulls().head(200).str.strip_chars()
+    some = some.filter(some != "")
+    return bool(len(some)) and bool(some.str.contains(_PICTURE_NAME).mean() > 0.9)  # type: ignore[operator]
+
+
+_PICTURE_NAME = r"(?i)^[^:]*\.(" + "|".join(suffix[1:] for suffix in PICTURES) + ")$"
+
+
+def read_rows(source: Any, *, base: Path | None = None) -> pl.DataFrame:
+    """Rows to predict for: every one, in order.
+
+    Args:
+        source: a file, a picture, a folder of pictures, a table in memory, a list of mappings, or a mapping of columns.
+        base: the folder that relative paths are below; by default the current one.
+
+    Raises:
+        DataError: nothing is there, or a row cannot be read; names the first such.
+    """
+    base = base or Path.cwd()
+    if not isinstance(source, (str, Path, list, tuple)) or is_frame(source):
+        return to_polars(source)
+    if isinstance(source, (str, Path)) and not str(source).startswith("sample:"):
+        path = base / Path(source).expanduser()
+        if path.is_file() and path.suffix.lower() in PICTURES:
+            return pl.DataFrame({"image": [str(path.resolve())]})
+        if path.is_dir() and (pictures := [one for one in sorted(path.iterdir()) if one.suffix.lower() in PICTURES]):
+            return pl.DataFrame({"image": [str(one.resolve()) for one in pictures]})
+    table = read_source(list(source) if isinstance(source, tuple) else source, base=base)
+    if table.rejected.height:
+        _, where, reason = table.rejected.row(0)
+        more = f" and {table.rejected.height - 1} more rows" if table.rejected.height > 1 else ""
+        raise DataError(
+            f"a row cannot be read: {reason}{more}", where=where, hint="mend the line: every row is to be answered"
+        )
+    return table.frame
+
+
+def read_data(data: Data, *, base: Path) -> Table:
+    """All rows that a recipe's `data` names: one source, or files for each split, one below the other.
+
+    Raises:
+        DataError: nothing is there, it cannot be read, or the splits' columns differ.
+    """
+    reader = data.reader.build("sources") if data.reader else None
+    if data.source is not None:
+        return read_source(data.source, base=base, reader=reader)
+    given = {name: getattr(data, name) for name in ("train", "validation", "test") if getattr(data, name) is not None}
+    tables = []
+    for name, source in given.items():
+        table = read_source(source, base=base, reader=reader)
+        tables.append(replace(table, split=np.full(table.frame.height, name, dtype="U10")))
+    return concatenate(tables, [f"data.{name}" for name in given])
+
+
+def content_hash(data: Data, *, base: Path) -> str:
+    """SHA-256 of all that a recipe's `data` names, wherever it lies. Raises DataError."""
+    return table_hash(read_data(data, base=base))
+
+
+def table_hash(table: Table, hashes: Sequence[str] | None = None) -> str:
+    """SHA-256 of all that was read, wherever it lies: the files' relative names and bytes, or the frame's values.
+
+    Args:
+        table: what was read.
+        hashes: `file_hashes` of its files, where they are known already.
+    """
+    if not table.files:
+        return frame_hash(table.frame)
+    files = list(dict.fromkeys(table.files))
+    root = os.path.commonpath([one.parent.absolute() for one in files])
+    names = [os.path.relpath(one.absolute(), root) for one in files]
+    pairs = list(zip(names if len(names) > 1 else [""], hashes or file_hashes(files), strict=True))
+    return fingerprint(pairs, None if table.split is None else _digest(table.split))
+
+
+def file_hashes(files: Sequence[Path], progress: Progress | None = None) -> list[str]:
+    """SHA-256 of each file, once each, in the order given. Raises DataError where one cannot be read."""
+    files = list(dict.fromkeys(files))
+    found = []
+    with (progress or Quiet()).task("read files", total=sum(one.stat().st_size for one in files)) as task:
+        for one in files:
+            try:
+                found.append(hash_file(one))
+            except OSError as error:
+                raise DataError(
+                    f"could not read {one}: {error.strerror}", where=str(one), hint="check the file"
+                ) from error
+            task.advance(one.stat().st_size)
+    return found
+
+
+def frame_hash(frame: pl.DataFrame) -> str:
+    """SHA-256 of a frame's names, types and values."""
+    buffer = io.BytesIO()
+    try:
+        frame.rechunk().write_ipc(buffer, compat_level=pl.CompatLevel.oldest())
+    except pl.exceptions.PolarsError as error:
+        raise DanluError(f"the data frame holds values that cannot be stored: {error}") from error
+    return hashlib.sha256(buffer.getbuffer()).hexdigest()
+
+
+def _digest(values: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()

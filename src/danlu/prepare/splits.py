@@ -1,0 +1,236 @@
+"""Which rows train, validate and test: by chance, by group, by time, by a column, or as the data came."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from danlu.base import seeds
+from danlu.base.errors import DataError
+from danlu.prepare.prepared import SPLITS, Finding
+from danlu.recipe.schema import SplitBy, SplitRecipe
+
+TRAIN, VALIDATION, TEST = range(3)
+# Quantile bins a number target is stratified by.
+_NUM_BINS = 10
+# A class with fewer rows cannot be in all three splits.
+_MIN_CLASS_ROWS = 3
+
+_WORDS = {
+    "train": TRAIN, "training": TRAIN, "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION, "dev": VALIDATION,
+    "test": TEST, "testing": TEST,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Keys:
+    """What rows are split by.
+
+    Attributes:
+        target: (N,) parsed target values, none of them null.
+        by: (N,) the column that the recipe names to split by: groups and split names as they were read, times parsed; None
+            where it names none.
+        given: (N,) of "train", "validation", "test", where the source or given files say so.
+    """
+
+    target: pl.Series
+    by: pl.Series | None = None
+    given: np.ndarray | None = None
+
+
+def split_rows(keys: Keys, recipe: SplitRecipe, seed: int) -> tuple[np.ndarray, tuple[Finding, ...]]:
+    """Each row's split.
+
+    Args:
+        keys: what rows are split by.
+        recipe: shares and kind.
+        seed: the recipe's.
+
+    Returns:
+        (N,) int8, an index into `SPLITS`, and what was noticed.
+
+    Raises:
+        DataError: a split would be empty, or a split column holds another word.
+    """
+    codes, findings = _codes(keys, recipe, seed)
+    counts = np.bincount(codes, minlength=3)
+    if (counts == 0).any():
+        empty = ", ".join(name for name, count in zip(SPLITS, counts, strict=True) if not count)
+        raise DataError(
+            f"{len(codes)} rows leave no row for {empty} (validation {recipe.validation:g}, test {recipe.test:g})",
+            where="prepare.split",
+            hint="give more rows, or larger shares",
+        )
+    return codes, findings
+
+
+def _codes(keys: Keys, recipe: SplitRecipe, seed: int) -> tuple[np.ndarray, tuple[Finding, ...]]:
+    random = seeds.generator(seed, "split")
+    if isinstance(recipe.by, SplitBy) and recipe.by.column is not None:
+        return _completed(_from_words(keys, recipe.by.column), keys, recipe, random)
+    if keys.given is not None and len(set(np.unique(keys.given))) > 1:
+        return _completed(np.array([_WORDS[str(word)] for word in keys.given], np.int8), keys, recipe, random)
+    if isinstance(recipe.by, SplitBy) and recipe.by.group is not None:
+        return _grouped(_required(keys), (recipe.test, recipe.validation), random), ()
+    if isinstance(recipe.by, SplitBy):
+        return _by_time(_required(keys), recipe)
+    count = len(keys.target)
+    wanted = (_share(recipe.test, count), _share(recipe.validation, count))
+    if recipe.by == "random":
+        return _cut(random.permutation(count), wanted), ()
+    order, findings = _stratified_order(keys.target, random)
+    return _cut(order, wanted), findings
+
+
+def _share(share: float, count: int) -> int:
+    """That share of the rows, at least one."""
+    return max(1, round(share * count))
+
+
+def _required(keys: Keys) -> pl.Series:
+    assert keys.by is not None, "the recipe names a column to split by"
+    return keys.by
+
+
+def _cut(order: np.ndarray, wanted: tuple[int, int]) -> np.ndarray:
+    """The first rows of an order test, the next validate, the rest train."""
+    codes = np.full(len(order), TRAIN, np.int8)
+    test, validation = wanted
+    codes[order[:test]] = TEST
+    codes[order[test : test + validation]] = VALIDATION
+    return codes
+
+
+def _stratified_order(target: pl.Series, random: np.random.Generator) -> tuple[np.ndarray, tuple[Finding, ...]]:
+    """An order whose every stretch holds each class (or each tenth of a number) in its share.
+
+    A class's rows, shuffled, are put at even distances from a random start; rows of classes too small to be in every split come
+    last, where they train.
+    """
+    strata, is_class = _strata(target)
+    count = len(strata)
+    shuffled = random.permutation(count)
+    order = shuffled[np.argsort(strata[shuffled], kind="stable")]
+    sizes = np.bincount(strata)
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    own = strata[order]
+    places = (np.arange(count) - starts[own] + random.random(len(sizes))[own]) / sizes[own]
+    small = (sizes < _MIN_CLASS_ROWS) & (len(sizes) > 1) & is_class
+    places[small[own]] = 2.0
+    findings: tuple[Finding, ...] = ()
+    if small.any():
+        names = [str(name) for name in target.unique().sort().to_list()]
+        rare = [name for name, is_small in zip(names, small, strict=True) if is_small]
+        findings = (_rare(target.name, rare),)
+    return order[np.argsort(places, kind="stable")], findings
+
+
+def _strata(target: pl.Series) -> tuple[np.ndarray, bool]:
+    """Each row's stratum, 0 … S-1, and whether strata are classes (in sorted order) rather than bins of a number."""
+    if not (target.dtype.is_float() or target.dtype.is_integer()):
+        return target.rank("dense").to_numpy().astype(np.int64) - 1, True
+    values = target.cast(pl.Float64).to_numpy()
+    edges = np.unique(np.quantile(values, np.linspace(0, 1, _NUM_BINS + 1)[1:-1]))
+    bins = np.searchsorted(edges, values, side="right")
+    return np.unique(bins, return_inverse=True)[1], False
+
+
+def _rare(name: str, rare: Sequence[str]) -> Finding:
+    return Finding(
+        key="rare_classes",
+        severity="warning",
+        message=f"{len(rare)} classes of {name} have fewer than {_MIN_CLASS_ROWS} rows; those train and are never tested: "
+        + ", ".join(rare[:10]),
+        columns=(name,),
+        remedy="gather more rows of them, join them with others, or leave them out",
+        evidence={"classes": list(rare[:100])},
+    )
+
+
+def _grouped(groups: pl.Series, shares: tuple[float, float], random: np.random.Generator) -> np.ndarray:
+    """Whole groups, in a random order, each to the split that lacks the most rows; a row without a group is its own."""
+    numbers = groups.rank("dense").cast(pl.Int64).fill_null(0).to_numpy() - 1
+    alone = numbers < 0
+    numbers = np.where(alone, numbers.max() + np.cumsum(alone), numbers)
+    sizes = np.bincount(numbers)
+    if len(sizes) < 3:
+        raise DataError(
+            f"{groups.name} has {len(sizes)} groups; three splits need at least three",
+            where=f"column {groups.name}",
+            hint="name a column with more groups in prepare.split.by.group",
+        )
+    test, validation = shares
+    lacking = len(numbers) * np.array([1 - test - validation, validation, test])
+    place = np.zeros(len(sizes), np.int8)
+    order = random.permutation(len(sizes))
+    for group in order:
+        place[group] = int(lacking.argmax())
+        lacking[place[group]] -= sizes[group]
+    for split in (VALIDATION, TEST, TRAIN):
+        if not (place == split).any():
+            most = np.bincount(place, minlength=3).argmax()
+            candidates = np.flatnonzero(place == most)
+            place[candidates[sizes[candidates].argmin()]] = split
+    return place[numbers]
+
+
+def _by_time(times: pl.Series, recipe: SplitRecipe) -> tuple[np.ndarray, tuple[Finding, ...]]:
+    """The oldest rows train, the newest test; rows of one time stay together, rows without one train."""
+    ranks = times.rank("dense").cast(pl.Int64).fill_null(0).to_numpy()
+    count = len(ranks)
+    ordered = np.sort(ranks)
+    first_test = ordered[count - _share(recipe.test, count)]
+    first_validation = ordered[max(0, count - _share(recipe.test, count) - _share(recipe.validation, count))]
+    if first_validation == first_test:
+        earlier = ordered[ordered < first_test]
+        first_validation = earlier[-1] if len(earlier) else first_test
+    codes = np.where(ranks >= first_test, TEST, np.where(ranks >= first_validation, VALIDATION, TRAIN)).astype(np.int8)
+    missing = int(times.null_count())
+    if not missing:
+        return codes, ()
+    message = f"{missing} rows have no {times.name}; they train"
+    return codes, (Finding(key="time_missing", severity="warning", message=message, columns=(times.name,)),)
+
+
+def _from_words(keys: Keys, name: str) -> np.ndarray:
+    """Splits as a column says them."""
+    words = _required(keys).cast(pl.String).str.strip_chars().str.to_lowercase()
+    odd = words.is_null() | ~words.is_in(list(_WORDS))
+    if odd.any():
+        row = int(odd.arg_max() or 0)
+        raise DataError(
+            f"{name} is {_required(keys)[row]!r}; a split column holds train, validation or test",
+            where=f"column {name}, row {row}",
+            hint="write one of them in every row",
+        )
+    return words.replace_strict(_WORDS, return_dtype=pl.Int8).to_numpy().copy()
+
+
+def _completed(
+    codes: np.ndarray, keys: Keys, recipe: SplitRecipe, random: np.random.Generator
+) -> tuple[np.ndarray, tuple[Finding, ...]]:
+    """Given splits; where one is absent, the other one tests and validation is taken from the training rows."""
+    there = set(np.unique(codes).tolist())
+    if there == {TRAIN, VALIDATION, TEST}:
+        return codes, ()
+    if TRAIN not in there or len(there) == 1:
+        names = ", ".join(SPLITS[code] for code in sorted(there))
+        raise DataError(
+            f"the data's own split has rows for {names} only", where="prepare.split", hint="give train and test rows"
+        )
+    other = SPLITS[VALIDATION] if VALIDATION in there else SPLITS[TEST]
+    codes = np.where(codes == TRAIN, TRAIN, TEST).astype(np.int8)
+    train = np.flatnonzero(codes == TRAIN)
+    count = _share(recipe.validation, len(train))
+    order = random.permutation(len(train))
+    findings: tuple[Finding, ...] = ()
+    if recipe.by == "stratified":
+        order, findings = _stratified_order(keys.target.gather(train), random)
+    if count >= len(train):
+        return codes, findings
+    codes[train[order[:count]]] = VALIDATION
+    message = f"the data's own split has train and {other}: {other} rows test, and {count} of {len(train)} training rows validate"
+    return codes, (Finding(key="own_split", severity="note", message=message), *findings)
