@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import polars as pl
 import pytest
 
 from danlu.bundle.writing import BundleParts, write_bundle
-from danlu.columns.column import Schema, fit_column
+from danlu.catalog import CATALOG
+from danlu.columns.column import Arrays, Schema, fit_column
+
+if TYPE_CHECKING:
+    from danlu.base.runs import Run
+    from danlu.design.network import Network
+    from danlu.design.trained import Trained
+    from danlu.evaluate.scores import Scores
+    from danlu.prepare.prepared import Prepared, Split
+    from danlu.recipe.schema import Recipe
 
 NUM_ROWS = 60
 
@@ -24,9 +37,9 @@ def toy_frame(num_rows: int = NUM_ROWS) -> pl.DataFrame:
             "height": [str(1.5 + (row * 37 % 50) / 100) for row in range(num_rows)],
             "city": [cities[row % 3] for row in range(num_rows)],
             "member": ["yes" if row % 2 else "no" for row in range(num_rows)],
-            "income": ["high" if (row * 7) % 5 > 2 else "low" for row in range(num_rows)],
-            "grade": ["abc"[(row * 5) % 3] for row in range(num_rows)],
-            "price": [str(100.0 + row * 3) for row in range(num_rows)],
+            "income": ["high" if row * 37 % 50 > 20 else "low" for row in range(num_rows)],
+            "grade": ["abc"[row * 37 % 50 // 17] for row in range(num_rows)],
+            "price": [str(100.0 + (row * 37 % 50) * 3 + row % 3) for row in range(num_rows)],
         }
     )
 
@@ -125,3 +138,156 @@ def make_schema() -> Callable[..., Schema]:
 def frame() -> pl.DataFrame:
     """Raw rows of the toy model."""
     return toy_frame()
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What the steps before `compress` would hand on: real columns, a network with its start weights."""
+
+    recipe: Recipe
+    prepared: Prepared
+    trained: Trained
+    scores: Scores
+    run: Run
+
+
+def _write_split(folder: Path, schema: Schema, rows: pl.DataFrame, first: int) -> None:
+    folder.mkdir(parents=True)
+    for name, array in schema.encode(rows).items():
+        np.save(folder / f"{name}.npy", array)
+    np.save(folder / "target.npy", schema.encode_target(rows))
+    np.save(folder / "rows.npy", np.arange(first, first + rows.height))
+    rows.write_ipc(folder / "raw.arrow")
+
+
+def make_workshop(folder: Path, recipe: dict[str, Any], target: str = "income") -> Workshop:
+    """A workshop under `folder` for a recipe's sections (data and target are given)."""
+    from safetensors.torch import save_file
+
+    from danlu.base.files import hash_file
+    from danlu.base.runs import Run
+    from danlu.design import design
+    from danlu.design.trained import Trained
+    from danlu.evaluate import evaluate
+    from danlu.prepare.prepared import Prepared
+    from danlu.recipe.schema import Recipe
+
+    schema = toy_schema(target)
+    rows = toy_frame(400)
+    root = folder / "prepared"
+    spans = {"train": (0, 200), "validation": (200, 300), "test": (300, 400)}
+    for name, (start, stop) in spans.items():
+        _write_split(root / name, schema, rows.slice(start, stop - start), start)
+    prepared = Prepared(root, schema, (), {name: stop - start for name, (start, stop) in spans.items()}, "p", {})
+    evaluated = {"bootstrap": 10, "baselines": [], **recipe.pop("evaluate", {})}
+    made = Recipe.model_validate({"name": "toy", "data": "toy.csv", "target": target, "evaluate": evaluated, **recipe})
+    network = design(made, schema)
+    _train(network, prepared.split("train"))
+    run = Run(folder / "run")
+    weights = run.step("train") / "weights.safetensors"
+    save_file(network.state_dict(), weights)
+    trained = Trained(network, weights, hash_file(weights), (), 0, f"t{target}", {})
+    (run.folder / "resolved.yaml").write_text("name: toy\n", encoding="utf-8")
+    return Workshop(made, prepared, trained, evaluate(made, trained, prepared, run), run)
+
+
+def _train(network: Network, split: Split) -> None:
+    """A few steps of plain gradient descent, so that answers differ from row to row."""
+    import torch
+
+    inputs = {name: torch.from_numpy(np.array(array)) for name, array in split.inputs.items()}
+    target = torch.from_numpy(np.array(split.target))
+    network.eval()
+    for _ in range(60):
+        loss = network.task.loss(network(inputs), target, None)
+        gradients = torch.autograd.grad(loss, list(network.parameters()), allow_unused=True)
+        with torch.no_grad():
+            for weight, gradient in zip(network.parameters(), gradients, strict=True):
+                if gradient is not None:
+                    weight.sub_(gradient, alpha=0.1)
+
+
+class ToyExporter:
+    """Exports once and copies from then on: torch's exporter takes seconds. Stands in the catalogue as `toy`."""
+
+    cache: ClassVar[dict[str, bytes]] = {}
+
+    def export(self, network: Network, path: Path) -> None:
+        from danlu.base.files import write_bytes
+        from danlu.export.onnx import Onnx
+
+        key = network.task.name
+        if key not in self.cache:
+            Onnx().export(network, path)
+            self.cache[key] = path.read_bytes()
+        write_bytes(path, self.cache[key])
+
+
+class TamperedExporter(ToyExporter):
+    """Doubles one weight in the exported graph. Stands in the catalogue as `tampered`."""
+
+    def export(self, network: Network, path: Path) -> None:
+        import onnx
+        from onnx import numpy_helper
+
+        super().export(network, path)
+        model = onnx.load(str(path))
+        weight = max(
+            (item for item in model.graph.initializer if item.data_type == 1 and len(item.dims) == 2),
+            key=lambda item: float(np.abs(numpy_helper.to_array(item)).max()),
+        )
+        values = numpy_helper.to_array(weight).copy()
+        values.flat[np.abs(values).argmax()] *= 2
+        weight.CopyFrom(numpy_helper.from_array(values, weight.name))
+        onnx.save(model, str(path))
+
+
+class RefusingVariant:
+    """A variant that can never be made. Stands in the catalogue as `refusing`."""
+
+    def make(self, fp32: Path, destination: Path, calibration: Arrays) -> None:
+        from danlu.base.errors import ExportError
+
+        raise ExportError("this network has an operator that cannot be made smaller")
+
+
+class NoisyVariant:
+    """A variant that answers nonsense. Stands in the catalogue as `noisy`."""
+
+    def make(self, fp32: Path, destination: Path, calibration: Arrays) -> None:
+        import onnx
+        from onnx import numpy_helper
+
+        model = onnx.load(str(fp32))
+        for item in model.graph.initializer:
+            if item.data_type == 1:
+                item.CopyFrom(numpy_helper.from_array(-numpy_helper.to_array(item), item.name))
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        onnx.save(model, str(destination))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _toy_components() -> Iterator[None]:
+    """The components above in the catalogue, for the session."""
+    module = ModuleType("toy_components")
+    components = {
+        ("exporters", "toy"): ToyExporter,
+        ("exporters", "tampered"): TamperedExporter,
+        ("variants", "refusing"): RefusingVariant,
+        ("variants", "noisy"): NoisyVariant,
+    }
+    for kind in components.values():
+        setattr(module, kind.__name__, kind)
+    sys.modules["toy_components"] = module
+    for (family, name), kind in components.items():
+        CATALOG[family][name] = f"toy_components:{kind.__name__}"
+    yield
+    for family, name in components:
+        del CATALOG[family][name]
+    del sys.modules["toy_components"]
+
+
+@pytest.fixture(scope="session")
+def workshop() -> Callable[..., Workshop]:
+    """`workshop(folder, {sections of a recipe}, target="income")` gives all that `compress` takes."""
+    return make_workshop

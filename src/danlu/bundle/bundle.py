@@ -92,9 +92,7 @@ class Bundle:
         return self.contents.get(CARD, b"").decode("utf-8")
 
     def _json(self, name: str) -> dict[str, Any]:
-        found: dict[str, Any] = (
-            parse_json(name, self.contents[name]) if name in self.contents else {}
-        )
+        found: dict[str, Any] = parse_json(name, self.contents[name]) if name in self.contents else {}
         return found
 
     @property
@@ -112,8 +110,8 @@ class Bundle:
         """Answers for raw rows, in their order.
 
         Args:
-            rows: a Polars, pandas or Arrow frame, dicts, a dict of lists, or a path; columns that the model does not use are not
-                looked at. Missing and never-seen values are answered.
+            rows: a Polars, pandas or Arrow frame, dicts, a dict of lists, or a path. Columns that the model does not
+                use are not looked at; missing and never-seen values are answered.
 
         Returns:
             N rows: `prediction` (a label, a truth value or a number in the target's own unit) and, for classes,
@@ -126,15 +124,12 @@ class Bundle:
 
     def outputs(self, rows: Any) -> np.ndarray:
         """The network's raw outputs for raw rows, (N, K) float32. Raises DataError."""
-        frame = _as_frame(rows)
+        frame = _as_frame(rows, self.schema)
         parts = [
-            self.run(_encode(self.schema, frame.slice(start, BATCH), start))
-            for start in range(0, frame.height, BATCH)
+            self.run(_encode(self.schema, frame.slice(start, BATCH), start)) for start in range(0, frame.height, BATCH)
         ]
         if not parts:
-            _encode(
-                self.schema, frame, 0
-            )  # an absent column is named even where there is no row
+            _encode(self.schema, frame, 0)  # an absent column is named even where there is no row
             return np.empty((0, self.task.num_outputs), np.float32)
         return np.concatenate(parts)
 
@@ -148,16 +143,9 @@ class Bundle:
         """Answers as `predict` returns them."""
         (target,) = self.schema.target.fields
         if answers.probabilities is None:
-            return pl.DataFrame(
-                {"prediction": pl.Series(answers.values, dtype=pl.Float64)}
-            )
-        labels = self.schema.target.decode({target.name: answers.values}).alias(
-            "prediction"
-        )
-        columns = {
-            f"probability_{name}": answers.probabilities[:, code]
-            for code, name in enumerate(self.labels)
-        }
+            return pl.DataFrame({"prediction": pl.Series(answers.values, dtype=pl.Float64)})
+        labels = self.schema.target.decode({target.name: answers.values}).alias("prediction")
+        columns = {f"probability_{name}": answers.probabilities[:, code] for code, name in enumerate(self.labels)}
         return pl.DataFrame({"prediction": labels, **columns})
 
 
@@ -186,13 +174,8 @@ def label_names(schema: Schema) -> tuple[str, ...]:
     (target,) = schema.target.fields
     if target.kind != "code":
         return ()
-    labels = schema.target.decode(
-        {target.name: np.arange(target.num_codes, dtype=np.int32)}
-    )
-    return tuple(
-        str(label).lower() if isinstance(label, bool) else str(label)
-        for label in labels.to_list()
-    )
+    labels = schema.target.decode({target.name: np.arange(target.num_codes, dtype=np.int32)})
+    return tuple(str(label).lower() if isinstance(label, bool) else str(label) for label in labels.to_list())
 
 
 def _open(model: bytes, threads: int) -> InferenceSession:
@@ -225,13 +208,9 @@ def _read_schema(contents: Mapping[str, bytes]) -> Schema:
     try:
         return Schema.load(description, arrays)
     except DanluError as error:
-        raise BundleError(
-            f"{COLUMNS}: {error.message}", where=COLUMNS, hint=error.hint
-        ) from error
+        raise BundleError(f"{COLUMNS}: {error.message}", where=COLUMNS, hint=error.hint) from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise damaged(
-            COLUMNS, f"its content is not that of fitted columns ({error})"
-        ) from error
+        raise damaged(COLUMNS, f"its content is not that of fitted columns ({error})") from error
 
 
 def _check_weights(path: Path) -> None:
@@ -256,9 +235,11 @@ def _check_parity(bundle: Bundle) -> None:
             )
 
 
-def _as_frame(rows: Any) -> pl.DataFrame:
+def _as_frame(rows: Any, schema: Schema) -> pl.DataFrame:
     if isinstance(rows, pl.DataFrame):
         return rows
+    if isinstance(rows, (list, tuple)) and not rows:  # no row says which columns there are
+        return pl.DataFrame(schema=dict.fromkeys((column.name for column in schema.inputs), pl.String))
     from danlu.prepare.sources.reading import read_rows
 
     return read_rows(rows)

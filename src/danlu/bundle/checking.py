@@ -49,8 +49,7 @@ def read_bundle(folder: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
         manifest = parse_manifest(_read(handle, MANIFEST, MANIFEST_LIMIT))
         _check_names(handle, manifest["files"])
         contents = {
-            name: _checked(handle, name, entry, keep=name != WEIGHTS)
-            for name, entry in manifest["files"].items()
+            name: _checked(handle, name, entry, keep=name != WEIGHTS) for name, entry in manifest["files"].items()
         }
     finally:
         os.close(handle)
@@ -99,12 +98,8 @@ def _read(
         )
     except OSError as error:
         if error.errno == errno.ELOOP:
-            raise BundleError(
-                f"{name} is a symbolic link; a bundle holds files only", where=name
-            ) from error
-        raise BundleError(
-            f"{name} cannot be read: {error.strerror}", where=name
-        ) from error
+            raise BundleError(f"{name} is a symbolic link; a bundle holds files only", where=name) from error
+        raise BundleError(f"{name} cannot be read: {error.strerror}", where=name) from error
     with os.fdopen(handle, "rb") as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
@@ -116,9 +111,7 @@ def _read(
                 hint="copy the bundle with cp -r",
             )
         if exactly and status.st_size != limit:
-            raise damaged(
-                name, f"it has {status.st_size} bytes, the manifest says {limit}"
-            )
+            raise damaged(name, f"it has {status.st_size} bytes, the manifest says {limit}")
         if status.st_size > limit:
             raise BundleError(
                 f"{name} is {status.st_size} bytes; at most {limit} are allowed",

@@ -71,17 +71,13 @@ _KEYS: Final[Mapping[str, type | tuple[type, ...]]] = {
 def manifest_hash(manifest: Mapping[str, Any]) -> str:
     """SHA-256 of the manifest without its own `hash`: keys sorted, no spaces, UTF-8."""
     body = {key: value for key, value in manifest.items() if key != "hash"}
-    text = json.dumps(
-        body, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
-    )
+    text = json.dumps(body, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
 def render_manifest(manifest: Mapping[str, Any]) -> bytes:
     """The only bytes a manifest may have: a changed blank is found too."""
-    return (
-        json.dumps(manifest, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
-    ).encode("utf-8")
+    return (json.dumps(manifest, ensure_ascii=False, indent=2, allow_nan=False) + "\n").encode("utf-8")
 
 
 def parse_json(name: str, data: bytes) -> Any:
@@ -144,17 +140,10 @@ def _check_entry(name: str, entry: Any) -> None:
             hint="do not trust it",
         )
     size = entry.get("size") if isinstance(entry, dict) else None
-    if (
-        not isinstance(size, int)
-        or isinstance(size, bool)
-        or size < 0
-        or not isinstance(entry.get("sha256"), str)
-    ):
+    if not isinstance(size, int) or isinstance(size, bool) or size < 0 or not isinstance(entry.get("sha256"), str):
         raise damaged(MANIFEST, f"the entry of {name} is not a size and a sha256")
     if size > LIMITS[name]:
-        raise BundleError(
-            f"{name} is {size} bytes; at most {LIMITS[name]} are allowed", where=name
-        )
+        raise BundleError(f"{name} is {size} bytes; at most {LIMITS[name]} are allowed", where=name)
 
 
 def damaged(name: str, reason: str) -> BundleError:

@@ -82,9 +82,7 @@ def check_graph(name: str, data: bytes) -> Graph:
             where=name,
         )
     if graph.training:
-        raise BundleError(
-            f"{name} has a training graph, which is not allowed", where=name
-        )
+        raise BundleError(f"{name} has a training graph, which is not allowed", where=name)
     return graph
 
 

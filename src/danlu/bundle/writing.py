@@ -122,9 +122,7 @@ def _write_files(folder: Path, parts: BundleParts) -> None:
 
 
 def _json(value: Any) -> bytes:
-    return (
-        json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
-    ).encode("utf-8")
+    return (json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n").encode("utf-8")
 
 
 def make_manifest(folder: Path, parts: BundleParts) -> dict[str, Any]:
@@ -159,17 +157,12 @@ def signature(schema: Schema) -> dict[str, Any]:
         target["labels"] = list(labels)
     width = task_for(schema.target).num_outputs
     return {
-        "inputs": [
-            {"name": column.name, "type": column.type} for column in schema.inputs
-        ],
+        "inputs": [{"name": column.name, "type": column.type} for column in schema.inputs],
         "output": target,
         "network_inputs": [
-            {"name": spec.name, "dtype": spec.dtype, "shape": ["batch", *spec.shape]}
-            for spec in schema.input_specs
+            {"name": spec.name, "dtype": spec.dtype, "shape": ["batch", *spec.shape]} for spec in schema.input_specs
         ],
-        "network_outputs": [
-            {"name": "outputs", "dtype": "float32", "shape": ["batch", width]}
-        ],
+        "network_outputs": [{"name": "outputs", "dtype": "float32", "shape": ["batch", width]}],
     }
 
 

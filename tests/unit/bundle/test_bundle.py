@@ -64,7 +64,7 @@ def test_other_columns_are_not_looked_at_and_typed_values_are_the_same_as_texts(
 ) -> None:
     bundle = load(make_bundle(tmp_path / "bundle"))
     typed = frame.with_columns(pl.col("age", "height").cast(pl.Float64), extra=pl.lit(1)).select(
-        sorted(frame.columns) + ["extra"]
+        [*sorted(frame.columns), "extra"]
     )
     assert bundle.predict(typed).equals(bundle.predict(frame))
 
@@ -76,6 +76,7 @@ def test_rows_as_dicts(tmp_path: Path, make_bundle: MakeBundle, frame: pl.DataFr
 
 def test_no_rows_give_an_empty_frame(tmp_path: Path, make_bundle: MakeBundle, frame: pl.DataFrame) -> None:
     bundle = load(make_bundle(tmp_path / "bundle"))
+    assert bundle.predict([]).height == 0
     answers = bundle.predict(frame.head(0))
     assert answers.schema == bundle.predict(frame.head(1)).schema
     assert answers.height == 0
