@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
+import numpy as np
 import polars as pl
 
 _DIRECTIVES = {
@@ -59,8 +60,8 @@ _OTHER_CLOCKS = (
     "%H%M%S",
 )
 _TIMES = ("", *_CLOCKS, *(f"{clock}%#z" for clock in _CLOCKS), *_OTHER_CLOCKS)
-ISO_FORMATS = tuple(date + time for date in _ISO_DATES for time in _TIMES)
-SURE_FORMATS = ISO_FORMATS + tuple(date + time for date in _SURE_DATES for time in _TIMES)
+ISO_FORMATS = (*(date + time for date in _ISO_DATES for time in _TIMES), "%Y-%m")
+SURE_FORMATS = (*ISO_FORMATS, *(date + time for date in _SURE_DATES for time in _TIMES), "%Y/%m", "%Y年%m月")
 
 
 @dataclass(frozen=True)
@@ -120,12 +121,12 @@ def read_all(values: pl.Series, formats: tuple[str, ...], first: str = "") -> pl
 
 
 def find_format(values: pl.Series) -> FoundFormat | None:
-    """How a column of texts is written, by all its values together; None where no form reads most of the first ones.
+    """How a column of texts is written, by all its values together; None where no form reads one of a sample.
 
     Args:
         values: (N,) strings without nulls, N ≥ 1; distinct ones suffice.
     """
-    head = values.head(20).to_list()
+    head = values.gather(np.unique(np.linspace(0, len(values) - 1, 20).astype(np.int64))).to_list()
     open_formats = tuple(date + time for pair in _OPEN_DATES for date in pair for time in _TIMES)
     tried = dict.fromkeys(
         format for text in head for format in (*_candidates(text, SURE_FORMATS), *_candidates(text, open_formats))
