@@ -62,8 +62,8 @@ def _parameters(component: type) -> dict[str, tuple[Any, Any]]:
     }
 
 
-def _docs(component: type) -> dict[str, str]:
-    """name → what the docstring's `Attributes:` or `Args:` says of it."""
+def option_texts(component: type) -> dict[str, str]:
+    """Option → what the docstring's `Attributes:` or `Args:` says of it."""
     text = inspect.getdoc(component) or ""
     section = re.search(r"^(?:Attributes|Args):\n((?:[ \t]+.*\n?|\n)+)", text, re.MULTILINE)
     found: dict[str, str] = {}
@@ -94,7 +94,7 @@ def _tuples(value: Any) -> Any:
 @cache
 def options_model(component: type) -> type[BaseModel]:
     """The pydantic model of a component's options: unknown keys are errors, types are strict."""
-    docs = _docs(component)
+    docs = option_texts(component)
     definitions: dict[str, Any] = {
         name: (_from_lists(annotation), Field(default, description=docs.get(name)))
         for name, (annotation, default) in _parameters(component).items()
@@ -121,7 +121,7 @@ def summary(component: type) -> str:
 def describe(component: type) -> tuple[Option, ...]:
     """Every option of a component, in the order of its signature."""
     schema = options_model(component).model_json_schema()
-    docs = _docs(component)
+    docs = option_texts(component)
     return tuple(
         Option(name, default, {k: v for k, v in schema["properties"][name].items() if k != "title"}, docs.get(name, ""))
         for name, (_, default) in _parameters(component).items()

@@ -23,15 +23,19 @@ _ENDINGS = {
 }
 _ENDINGS |= {".bz2", ".xz", ".zst", ".tar", ".data"}
 
+_FRAMES = {"DataFrame", "LazyFrame", "Table", "RecordBatch"}
+
 
 def is_frame(value: Any) -> bool:
     """Whether this is a data frame or table of pandas, Polars or Arrow."""
-    root = type(value).__module__.partition(".")[0]
-    return root in ("pandas", "polars", "pyarrow") and hasattr(value, "columns")
+    return any(
+        kind.__name__ in _FRAMES and kind.__module__.partition(".")[0] in ("pandas", "polars", "pyarrow")
+        for kind in type(value).__mro__
+    )
 
 
 def default_name(source: Any) -> str:
-    """A name from a source: `census.csv.gz` → `census`, `data/*.csv` → `data`, `sample:digits` → `digits`, frame → `frame`."""
+    """The name that a source gives: `census.csv.gz` → `census`, `data/*.csv` → `data`, `sample:digits` → `digits`."""
     if is_frame(source):
         return "frame"
     if isinstance(source, (list, tuple)):

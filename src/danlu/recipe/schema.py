@@ -99,7 +99,8 @@ def _dump_rows(value: Any) -> Any:
     return "frame" if is_frame(value) else value
 
 
-_ROWS_SCHEMA = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+_PATH = {"type": "string"}
+_ROWS_SCHEMA = {"anyOf": [_PATH, {"type": "array", "items": _PATH, "minItems": 1}, {"type": "null"}]}
 Rows = Annotated[Any, BeforeValidator(_rows), PlainSerializer(_dump_rows), WithJsonSchema(_ROWS_SCHEMA)]
 
 

@@ -20,7 +20,11 @@ def missing_sources(recipe: Recipe) -> Iterator[tuple[tuple[str | int, ...], Fau
             continue
         for index, item in enumerate(given if isinstance(given, list) else [given]):
             path = ("data", name, index) if isinstance(given, list) else ("data", name)
-            if not item.startswith("sample:") and "://" not in item and not _exists(recipe.base / item):
+            if (
+                not item.startswith("sample:")
+                and "://" not in item
+                and not _exists(recipe.base / Path(item).expanduser())
+            ):
                 yield path, _fault(path, item, recipe.base)
 
 
