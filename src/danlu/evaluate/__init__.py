@@ -1,6 +1,6 @@
 """Step 4: scores with intervals, baselines, calibration, mistakes and the report.
 
-`metrics` and `score` serve processes without torch too; so `evaluate`, which needs it, is imported when it is asked for.
+`metrics` and `score` serve processes without torch too, so `evaluate`, which needs it, is imported when asked for.
 """
 
 from __future__ import annotations

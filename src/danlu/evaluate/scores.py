@@ -21,6 +21,7 @@ class Scores:
         task: binary, multiclass or regression.
         main: the metric that counts most.
         metrics: split ("test", "validation") → metric → {"value", "low", "high"}; null where undefined.
+        greater_is_better: metric → whether a larger value is a better one.
         rows: split → rows scored.
         intervals: {"resamples", "confidence", "method"} of the intervals.
         baselines: name → {"note", "seconds", "metrics": metric → {value, low, high} on the test split, "advantage":
@@ -37,6 +38,7 @@ class Scores:
     task: str
     main: str
     metrics: Mapping[str, Mapping[str, Mapping[str, float | None]]]
+    greater_is_better: Mapping[str, bool]
     rows: Mapping[str, int]
     intervals: Mapping[str, Any]
     baselines: Mapping[str, Mapping[str, Any]]

@@ -104,6 +104,7 @@ def _scores(
             split: {name: interval(drawn[split][_NETWORK, name], confidence).to_json() for name in names}
             for split in drawn
         },
+        greater_is_better={name: metric(name).greater_is_better for name in names},
         rows={"validation": validation.num_rows, "test": test.num_rows},
         intervals={"resamples": recipe.evaluate.bootstrap, "confidence": confidence, "method": "percentile bootstrap"},
         baselines={name: _against(name, one, names, drawn["test"], confidence) for name, one in held.items()},
@@ -145,7 +146,7 @@ def _against(
 
 
 def verdict(advantage: Mapping[str, float | None]) -> str:
-    """`better` or `worse` where the paired interval leaves zero out, else `no difference shown`; without one, `not tested`."""
+    """`better` or `worse` where the interval leaves zero out, else `no difference shown`; `not tested` without one."""
     low, high = advantage["low"], advantage["high"]
     if low is None or high is None:
         return "not tested"

@@ -1,0 +1,34 @@
+"""The report: a run's JSON in, one HTML file out, which needs no network, no script and no other file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from danlu.base.devices import need
+from danlu.base.files import write_text
+from danlu.evaluate.parts import ReportParts, parts_from_run
+from danlu.evaluate.views import sections, summary
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+def write_report(path: Path, parts: ReportParts) -> None:
+    """Write the report atomically. Raises StorageError; MissingExtraError without the package jinja2."""
+    write_text(path, render(parts))
+
+
+def render(parts: ReportParts) -> str:
+    """The report as HTML. Every value is escaped."""
+    jinja2 = need("jinja2", "train")
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    text: str = environment.get_template("report.html.jinja").render(head=summary(parts), sections=sections(parts))
+    return text
+
+
+__all__ = ["ReportParts", "parts_from_run", "render", "write_report"]
