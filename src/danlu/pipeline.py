@@ -71,9 +71,6 @@ def run(recipe: Recipe, *, root: Path = Path("runs"), progress: Progress | None 
         DanluError: a step cannot be done; all before it is kept.
         RequirementError: everything was done, but `require` is not met: no bundle is released.
     """
-    from danlu.recipe.reading import with_name
-
-    recipe = with_name(recipe)
     opened = open_run(Path(root), str(recipe.name), run_key(recipe), progress)
     with opened.locked():
         write_start(recipe, opened)
@@ -106,24 +103,36 @@ def _steps(recipe: Recipe, run: Run, until: str) -> Result:
     if until == "train":
         return Result(run, tuple(done), prepared, network, trained)
     from danlu.evaluate import evaluate
-    from danlu.evaluate.report import parts_from_run, write_report
 
     scores = step("evaluate", lambda: evaluate(recipe, trained, prepared, run))
+    if until == "evaluate":
+        return _reported(Result(run, tuple(done), prepared, network, trained, scores))
+    from danlu.compress import compress
+
+    variants = step("compress", lambda: compress(recipe, trained, scores, prepared, run))
+    if until == "compress":
+        return _reported(Result(run, tuple(done), prepared, network, trained, scores))
+    from danlu.deploy import deploy
+
     try:
-        if until == "evaluate":
-            return Result(run, tuple(done), prepared, network, trained, scores)
-        from danlu.compress import compress
-
-        variants = step("compress", lambda: compress(recipe, trained, scores, prepared, run))
-        if until == "compress":
-            return Result(run, tuple(done), prepared, network, trained, scores)
-        from danlu.deploy import deploy
-
         deployed = step("deploy", lambda: deploy(recipe, variants, trained, scores, prepared, run))
-        return Result(run, tuple(done), prepared, network, trained, scores, deployed)
-    finally:
-        if any(did for _, did, _ in done) or not (run.folder / "report.html").exists():
-            write_report(run.folder / "report.html", parts_from_run(run.folder))
+    except (ParityError, RequirementError):
+        _report(run)  # what was refused, and why, is worth reading
+        raise
+    return _reported(Result(run, tuple(done), prepared, network, trained, scores, deployed))
+
+
+def _reported(result: Result) -> Result:
+    """Write the report where anything in it may have changed."""
+    if result.new_work or not (result.run.folder / "report.html").exists():
+        _report(result.run)
+    return result
+
+
+def _report(run: Run) -> None:
+    from danlu.evaluate.report import parts_from_run, write_report
+
+    write_report(run.folder / "report.html", parts_from_run(run.folder))
 
 
 @contextmanager
@@ -135,11 +144,7 @@ def _noting(run: Run, name: str, done: list[tuple[str, bool, float]]) -> Iterato
         return record.stat().st_mtime_ns if record.exists() else 0
 
     before, start = stamp(), time.monotonic()
-    try:
-        yield
-    except (ParityError, RequirementError):
-        done.append((name, True, time.monotonic() - start))
-        raise
+    yield
     done.append((name, stamp() != before, time.monotonic() - start))
 
 
@@ -160,7 +165,7 @@ def write_start(recipe: Recipe, run: Run) -> None:
     from danlu.recipe.reading import resolved_yaml
 
     if not (run.folder / "resolved.yaml").exists():
-        write_text(run.folder / "resolved.yaml", resolved_yaml(recipe))
+        write_text(run.folder / "resolved.yaml", resolved_yaml(recipe, run.folder))
     if not (run.folder / "environment.json").exists():
         write_json(run.folder / "environment.json", environment())
 

@@ -272,7 +272,7 @@ class Train(Section):
         optimizer: how weights follow gradients.
         schedule: how the step size changes over the run.
         epochs: passes over the training rows; `auto` gives small data more of them.
-        batch_size: rows in a step; `auto` grows with the data from 16 to 512.
+        batch_size: rows in a step; `auto` grows with the data from 32 to 512.
         accumulate: batches whose gradients are added up before one optimizer step.
         clip_norm: largest norm of all gradients together; none does not clip.
         l1: weight of the sum of absolute weights, added to the loss.
@@ -373,19 +373,34 @@ def _condition(value: Any) -> Any:
     return value
 
 
+Condition = Annotated[
+    str, BeforeValidator(_condition), WithJsonSchema({"type": "string", "pattern": _CONDITION.pattern})
+]
+
+
 def requirable() -> tuple[str, ...]:
     """What `require` may name."""
     return (*catalog.names("metrics"), "latency_ms", "size_mb")
 
 
+def _name_requirements(schema: dict[str, Any]) -> None:
+    schema["propertyNames"] = {"enum": [*catalog.CATALOG["metrics"], "latency_ms", "size_mb"]}
+
+
+_NAME = re.compile(r"\w[\w.-]{0,63}")
+
+
 def _name(value: Any) -> Any:
-    if isinstance(value, str) and not re.fullmatch(r"\w[\w.-]{0,63}", value):
+    if isinstance(value, str) and not _NAME.fullmatch(value):
         raise wrong(
             f"is '{value[:70]}'; a name is made of letters, digits, points, dashes and _, at most 64, and begins with "
             "a letter or a digit",
             f"write {default_name(value)}",
         )
     return value
+
+
+RunName = Annotated[str, BeforeValidator(_name)]
 
 
 class Recipe(Section):
@@ -404,7 +419,7 @@ class Recipe(Section):
         require: metric, `latency_ms` or `size_mb` → condition; the release is refused where one is not met.
     """
 
-    name: Annotated[str, BeforeValidator(_name)]
+    name: RunName
     seed: Annotated[int, Ge(0), Le(2**63 - 1)] = 0
     data: Data
     prepare: Prepare = Field(default_factory=Prepare)
@@ -413,7 +428,7 @@ class Recipe(Section):
     evaluate: Evaluate = Field(default_factory=Evaluate)
     compress: Compress = Field(default_factory=Compress)
     deploy: Deploy = Field(default_factory=Deploy)
-    require: dict[str, Annotated[str, BeforeValidator(_condition)]] = {}
+    require: dict[str, Condition] = Field(default={}, json_schema_extra=_name_requirements)
 
     # Where relative paths of `data` begin. Not a part of what is asked: two equal recipes may lie in two folders.
     _base: Path = PrivateAttr(default=Path("."))
@@ -482,6 +497,8 @@ def spelled_out(given: Mapping[str, Any]) -> dict[str, Any]:
         data = {**data, "target": given.pop("target")}
     if data is not None:
         given["data"] = data
+    else:
+        given.pop("target", None)  # that there is no data is fault enough
     return given
 
 

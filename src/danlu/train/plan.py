@@ -66,8 +66,8 @@ def make_plan(section: Train, description: Description, num_rows: int, cores: in
 
 
 def auto_batch_size(num_rows: int) -> int:
-    """The power of two nearest below a 128th of the rows, from 16 to 512."""
-    return 1 << max(4, min(9, (num_rows // 128).bit_length() - 1))
+    """The power of two nearest below a 128th of the rows, from 32 to 512."""
+    return 1 << max(5, min(9, (num_rows // 128).bit_length() - 1))
 
 
 def auto_epochs(steps_per_epoch: int, num_rows: int, flops: int) -> int:

@@ -5,7 +5,7 @@ from danlu.train.plan import auto_batch_size, auto_epochs, make_plan
 
 
 def test_auto_grows_with_the_data_and_what_is_given_stands() -> None:
-    assert [auto_batch_size(rows) for rows in (8, 2_000, 30_000, 10_000_000)] == [16, 16, 128, 512]
+    assert [auto_batch_size(rows) for rows in (8, 2_000, 30_000, 10_000_000)] == [32, 32, 128, 512]
     assert auto_epochs(25, 400, 10_000) == 100
     assert auto_epochs(100, 50_000, 20_000_000) == 5
     plan = make_plan(Train(device="cpu", batch_size=7, epochs=3, accumulate=2), Description((), 1, 1, 1.0, 1), 100, cores=8)
