@@ -16,6 +16,10 @@ from danlu.base.errors import DanluError, StorageError
 
 _CHUNK = 1 << 20
 
+# Temporary files are made for their owner alone; what is put in place has the rights any other new file has.
+_UMASK = os.umask(0o077)
+os.umask(_UMASK)
+
 
 @contextlib.contextmanager
 def writing(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
@@ -31,6 +35,7 @@ def writing(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
         with os.fdopen(handle, mode, encoding=encoding) as file:
+            os.fchmod(file.fileno(), 0o666 & ~_UMASK)
             yield file
             file.flush()
             os.fsync(file.fileno())

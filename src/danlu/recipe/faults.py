@@ -247,7 +247,7 @@ def _options_at(model: type[BaseModel], path: Path, given: Any) -> tuple[str, tu
         if component:
             known += component.names(value)
             chosen = value.get(component.key) if isinstance(value, Mapping) else value
-            owner = str(chosen) if isinstance(chosen, str) else owner
+            owner = chosen if isinstance(chosen, str) else component.default or owner
         elif isinstance(kind, type) and issubclass(kind, BaseModel):
             known += _fields(kind)
     return owner, tuple(dict.fromkeys(known))

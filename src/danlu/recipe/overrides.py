@@ -41,8 +41,8 @@ def _apply(document: Document, text: str) -> None:
         raise _refusal(text, "is not path=value", "write it as train.epochs=5")
     value = _value(text, right)
     place = Place(f"override {text}")
-    _set(document, path, value, text)
-    for old in [old for old in document.places if old[: len(path)] == path]:
+    replaced = _set(document, path, value, text)
+    for old in [old for old in document.places if old[: len(path)] == path or old in replaced]:
         del document.places[old]
     for end in range(1, len(path) + 1):
         document.places.setdefault(path[:end], place)
@@ -73,8 +73,13 @@ def _refusal(text: str, message: str, hint: str) -> RecipeError:
     return RecipeError([Fault(path="", message=f"the override {message}", file=f"override {text}", hint=hint)])
 
 
-def _set(document: Document, path: Path, value: Any, text: str) -> None:
-    """Put a value in place; what is on the way becomes a mapping."""
+def _set(document: Document, path: Path, value: Any, text: str) -> list[Path]:
+    """Put a value in place; what is on the way becomes a mapping.
+
+    Returns:
+        The paths on the way whose own values gave way to a mapping.
+    """
+    replaced: list[Path] = []
     if path == ("data",) and not isinstance(value, dict):
         path = ("data", "source")
     holder: Any = document.value
@@ -84,8 +89,10 @@ def _set(document: Document, path: Path, value: Any, text: str) -> None:
         if not isinstance(inside, (dict, list)):
             inside = _opened(inside, here, document.value)
             holder[key] = inside
+            replaced += [] if inside else [here]
         holder = inside
     holder[_key(holder, path[-1], path, text)] = value
+    return replaced
 
 
 def _key(holder: Any, part: str | int, path: Path, text: str) -> Any:

@@ -65,7 +65,9 @@ def _recipe(document: Document, overrides: Sequence[str], base: Path, need_sourc
         cause = error.__cause__
         if not isinstance(cause, ValidationError):
             raise
-        raise RecipeError([*faults, *faults_of(cause, Recipe, document.value, document.places, written)]) from None
+        known = {fault.path for fault in faults}
+        more = faults_of(cause, Recipe, document.value, document.places, written)
+        raise RecipeError([*faults, *(fault for fault in more if fault.path not in known)]) from None
     if need_sources:
         faults += [placed(fault, path, document.places, written) for path, fault in missing_sources(recipe)]
     if faults:
