@@ -1,4 +1,4 @@
-"""Step 1: sources, types, audit, cleaning, splits, encoding. Light to import: the step itself comes when it is called."""
+"""Step 1: sources, types, audit, cleaning, splits, encoding. Light to import: the step comes when it is called."""
 
 from __future__ import annotations
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
 
 from danlu.prepare.choose import Chosen
 from danlu.prepare.leaks import find_leaks
-from danlu.prepare.prepared import SPLITS, Finding
+from danlu.prepare.prepared import Finding
 from danlu.prepare.splits import TEST, TRAIN
 
 # Test rows that also train: past this share scores say little of new rows. Below it they are told of.
@@ -32,6 +32,7 @@ class Audited:
         codes: (N,) int8, an index into `SPLITS`.
         rows: (N,) numbers in the source.
         picture_hashes: file → SHA-256, where pictures are files.
+        others: columns that are not used but tell rows apart (texts, not ids), (N,) each.
     """
 
     parsed: Mapping[str, pl.Series]
@@ -40,6 +41,7 @@ class Audited:
     codes: np.ndarray
     rows: np.ndarray
     picture_hashes: Mapping[str, str]
+    others: Mapping[str, pl.Series] = field(default_factory=dict)
 
     def type(self, name: str) -> str:
         """A column's type."""
@@ -59,15 +61,21 @@ def audit(data: Audited) -> tuple[Finding, ...]:
 
 
 def find_duplicates(data: Audited) -> list[Finding]:
-    """Rows of the test split that also train, and rows that are there more than once."""
-    keys = _row_keys(data)
+    """Rows of the test split that also train, and rows that are there more than once.
+
+    Copies are told by the columns that are used. They stop the run only where they are many, are more than chance makes
+    in a table of few different rows, and agree in the texts that are not used too: else they may be separate cases.
+    """
+    keys = _row_keys(data, data.parsed)
     train, test = keys[data.codes == TRAIN], keys[data.codes == TEST]
     shared = np.isin(test, train)
     found = []
     if shared.any():
         share = float(shared.mean())
         chance = _chance(data)
-        is_error = share >= _MAX_SHARED and chance < _MAX_SHARED_BY_CHANCE
+        whole = _row_keys(data, {**data.parsed, **data.others}) if data.others else keys
+        certain = float(np.isin(whole[data.codes == TEST], whole[data.codes == TRAIN]).mean())
+        is_error = certain >= _MAX_SHARED and chance < _MAX_SHARED_BY_CHANCE
         rows = data.rows[data.codes == TEST][shared]
         found.append(
             Finding(
@@ -76,7 +84,13 @@ def find_duplicates(data: Audited) -> list[Finding]:
                 message=f"{shared.sum():,} of {len(test):,} test rows ({share:.1%}) are exact copies of training rows",
                 rows=tuple(rows[:20].tolist()),
                 remedy="remove the copies, or split by a group that keeps them together (prepare.split.by.group)",
-                evidence={"test_rows": len(test), "shared": int(shared.sum()), "share": share, "by_chance": chance},
+                evidence={
+                    "test_rows": len(test),
+                    "shared": int(shared.sum()),
+                    "share": share,
+                    "certain": certain,
+                    "by_chance": chance,
+                },
             )
         )
     repeated = len(train) - len(np.unique(train))
@@ -85,7 +99,7 @@ def find_duplicates(data: Audited) -> list[Finding]:
             Finding(
                 key="repeated_rows",
                 severity="note",
-                message=f"{repeated:,} of {len(train):,} training rows ({repeated / len(train):.1%}) repeat an earlier one",
+                message=f"{repeated:,} of {len(train):,} training rows ({repeated / len(train):.1%}) repeat another",
                 remedy="if they are not separate cases, remove them: they count twice",
                 evidence={"train_rows": len(train), "repeated": repeated},
             )
@@ -93,10 +107,10 @@ def find_duplicates(data: Audited) -> list[Finding]:
     return found
 
 
-def _row_keys(data: Audited) -> np.ndarray:
-    """(N,) uint64, equal where all inputs and the target are."""
-    columns = [_hashable(values, data).alias(str(place)) for place, values in enumerate(data.parsed.values())]
-    return pl.DataFrame([*columns, data.target.alias("target")]).hash_rows(seed=0).to_numpy()
+def _row_keys(data: Audited, columns: Mapping[str, pl.Series]) -> np.ndarray:
+    """(N,) uint64, equal where these columns and the target are."""
+    hashable = [_hashable(values, data).alias(str(place)) for place, values in enumerate(columns.values())]
+    return pl.DataFrame([*hashable, data.target.alias("target")]).hash_rows(seed=0).to_numpy()
 
 
 def _hashable(values: pl.Series, data: Audited) -> pl.Series:
@@ -196,7 +210,7 @@ def find_unseen(data: Audited) -> list[Finding]:
                 Finding(
                     key=f"unseen_values:{name}",
                     severity="warning" if unseen.mean() > 0.05 else "note",  # type: ignore[operator]
-                    message=f"{name}: {unseen.sum():,} of {len(tested):,} {SPLITS[TEST]} rows have {len(some):,} values that no "
+                    message=f"{name}: {unseen.sum():,} of {len(tested):,} test rows have {len(some):,} values that no "
                     f"training row has: {', '.join(some.head(5).to_list())}",
                     columns=(name,),
                     rows=tuple(data.rows[test][unseen.to_numpy()][:20].tolist()),

@@ -26,8 +26,8 @@ def cached(root: Path, key: str, build: Callable[[Path], None], progress: Progre
         progress: told of a damaged folder.
 
     Returns:
-        The folder, and whether it was built now. Two processes may build the same at once: the later one uses the earlier
-        one's.
+        The folder, and whether it was built now. Where two processes build the same at once, the later one uses the
+        earlier one's.
 
     Raises:
         StorageError: the disk is full or may not be written; nothing is left half-built.

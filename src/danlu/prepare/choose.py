@@ -18,7 +18,7 @@ from danlu.columns.inference import infer
 from danlu.prepare.prepared import Finding
 from danlu.recipe.schema import ColumnRecipe, Recipe, SplitBy
 
-# What a target's options are unless the recipe says otherwise: a target is never guessed, and an unknown class never taught.
+# A target's options unless the recipe says otherwise: a target is never guessed, an unknown class never taught.
 _TARGET_OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "category": {"missing": "drop", "unseen": "error"},
     "boolean": {"missing": "drop"},
@@ -151,7 +151,7 @@ def ignored_findings(chosen: Mapping[str, Chosen], target: str) -> tuple[Finding
 
 
 def _finding(one: Chosen, *, is_target: bool) -> Finding:
-    severity = "error" if one.finding == "mixed_values" else "warning" if one.finding in ("empty", "text") else "note"
+    warns = one.finding in ("empty", "text", "unsupported", "ambiguous_dates")
     done = "it is not used" if one.type == "ignore" else f"it is used as {one.type}"
     remedies = {
         "mixed_values": f"mend the values, add them to data.missing_values, or set data.columns.{one.name} to a type",
@@ -160,7 +160,7 @@ def _finding(one: Chosen, *, is_target: bool) -> Finding:
     remedy = remedies.get(one.finding, f"if it should be otherwise, set data.columns.{one.name} to a type")
     return Finding(
         key=f"{one.finding}:{one.name}",
-        severity=severity,
+        severity="error" if one.finding == "mixed_values" else "warning" if warns else "note",
         message=f"{'the target ' if is_target else ''}{one.name}: {one.note}; {done}",
         columns=(one.name,),
         remedy=remedy,

@@ -1,4 +1,4 @@
-"""Encoded splits on disk: one `.npy` for every input of the network, written in stretches so that memory stays small."""
+"""Encoded splits on disk: one `.npy` for every input of the network, written in stretches to save memory."""
 
 from __future__ import annotations
 

@@ -10,8 +10,8 @@ import polars as pl
 from danlu.base import seeds
 from danlu.prepare.prepared import Finding
 
-# Strong but honest columns stay below: a petal's width names 96 % of iris flowers, the worst radius 91 % of tumours. What is a
-# copy of the target, or made from it, has hardly an error.
+# Strong but honest columns stay below: a petal's width names 96 % of iris flowers, the worst radius 91 % of tumours.
+# What is a copy of the target, or made from it, has hardly an error.
 _MAX_ERROR = 0.01
 _MAX_ERROR_OF_BASELINE = 0.05
 _MAX_ABSOLUTE_ERROR_OF_BASELINE = 0.01
@@ -87,9 +87,11 @@ def _binned(values: np.ndarray) -> np.ndarray:
     known = values[~np.isnan(values)]
     distinct = np.unique(known)
     if len(distinct) <= _NUM_BINS:
-        return np.nan_to_num(values, nan=np.inf)
+        filled: np.ndarray = np.nan_to_num(values, nan=np.inf)
+        return filled
     edges = np.unique(np.quantile(known, np.linspace(0, 1, _NUM_BINS + 1)[1:-1]))
-    return np.where(np.isnan(values), -1.0, np.searchsorted(edges, values, side="right"))
+    bins: np.ndarray = np.where(np.isnan(values), -1, np.searchsorted(edges, values, side="right"))
+    return bins
 
 
 def _by_value(values: np.ndarray, answers: np.ndarray) -> float:
@@ -137,7 +139,8 @@ def _interpolated(known: np.ndarray, means: np.ndarray, values: np.ndarray) -> n
     there = ~np.isnan(known)
     if not there.any():
         return np.full(len(values), np.nan)
-    return np.interp(values, known[there], means[there])
+    guess: np.ndarray = np.interp(values, known[there], means[there])
+    return guess
 
 
 def _looked_up(known: np.ndarray, means: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -156,6 +159,6 @@ def _finding(name: str, target: str, error: float, baseline: float, *, is_number
         severity="error",
         message=f"{name} alone tells {target} {how}: it seems to be {target} itself, or made from it",
         columns=(name, target),
-        remedy=f"set data.columns.{name} to ignore; if it is known before {target} is, add leak:{name} to prepare.accept",
+        remedy=f"set data.columns.{name} to ignore; if it is known before {target} is, accept it: leak:{name}",
         evidence={"error": error, "baseline_error": baseline},
     )

@@ -27,8 +27,9 @@ def profile(
         missing_values: texts that stand for a missing value.
 
     Returns:
-        `type`, `options` (those inferred), `note`, `rows`, `missing` (a share), and, where they can be told: `distinct`; `min`,
-        `max`, `mean`, `std`, `quantiles`, `histogram` (`edges`, `counts`) for numbers and times; `top` for others.
+        `type`, `options` (those inferred), `note`, `rows`, `missing` (a share), and, where they can be told:
+        `distinct`; `min`, `max`, `mean`, `std`, `quantiles`, `histogram` (`edges`, `counts`) for numbers and times;
+        `top` for others.
     """
     return {name: _figures(one, frame[name], parsed.get(name), missing_values) for name, one in chosen.items()}
 

@@ -19,55 +19,79 @@ from danlu.prepare.splits import TRAIN
 _CHECKED_AT_ONCE = 256
 
 
-def with_target(table: Table, target: Chosen, missing_values: list[str]) -> tuple[Table, pl.Series, list[Finding]]:
-    """The rows whose target is known, and their parsed targets.
+def parse_columns(table: Table, chosen: Mapping[str, Chosen], missing_values: list[str]) -> dict[str, pl.Series]:
+    """Parsed values of the target and of every input column that is used.
 
     Raises:
-        DataError: none is known, or all are the same.
+        DataError: a value is not of its column's type, or a column with a type in the recipe is wholly missing.
     """
-    parsed = target.parse(nulled(table.frame[target.name], missing_values))
-    missing = parsed.is_null().to_numpy()
+    parsed = {}
+    for name, one in chosen.items():
+        if one.type == "ignore":
+            continue
+        parsed[name] = one.parse(nulled(table.frame[name], missing_values))
+        if one.given and parsed[name].null_count() == len(parsed[name]):
+            raise DataError(
+                f"every value of {name} is missing, and the recipe makes it {one.type}",
+                where=f"column {name}",
+                hint=f"fill the column, or set data.columns.{name} to ignore",
+            )
+    return parsed
+
+
+def missing_target(target: pl.Series, rows: np.ndarray) -> tuple[np.ndarray, list[Finding]]:
+    """(N,) bool, True for rows without a target, and a finding for them.
+
+    Args:
+        target: (N,) parsed.
+        rows: (N,) numbers in the source.
+
+    Raises:
+        DataError: no row has a target, or all have the same.
+    """
+    missing = target.is_null().to_numpy()
+    name = target.name
     if missing.all():
         raise DataError(
-            f"every value of the target {target.name} is missing",
-            where=f"column {target.name}",
-            hint="name a target that has values",
+            f"every value of the target {name} is missing", where=f"column {name}", hint="name a target that has values"
         )
-    known = parsed.drop_nulls()
+    known = target.drop_nulls()
     if known.n_unique() == 1:
         raise DataError(
-            f"the target {target.name} is {known[0]!r} in every row: there is nothing to learn",
-            where=f"column {target.name}",
+            f"the target {name} is {known[0]!r} in every row: there is nothing to learn",
+            where=f"column {name}",
             hint="give rows of at least two classes, or name another target",
         )
     if not missing.any():
-        return table, parsed, []
-    rows = table.rows[missing]
-    finding = Finding(
-        key="missing_target",
-        severity="warning",
-        message=f"{len(rows):,} of {len(missing):,} rows have no {target.name} and are left out",
-        columns=(target.name,),
-        rows=tuple(rows[:20].tolist()),
-        remedy="find out why they have none",
-        evidence={"rows": len(rows)},
-    )
-    return table.take(~missing), known, [finding]
+        return missing, []
+    return missing, [
+        Finding(
+            key="missing_target",
+            severity="warning",
+            message=f"{missing.sum():,} of {len(missing):,} rows have no {name} and are left out",
+            columns=(name,),
+            rows=tuple(rows[missing][:20].tolist()),
+            remedy="find out why they have none",
+            evidence={"rows": int(missing.sum())},
+        )
+    ]
 
 
-def quarantine(table: Table, chosen: Mapping[str, Chosen], target: str, progress: Progress) -> Table:
-    """The rows whose pictures can all be read; the others are rejected, with their reasons."""
+def quarantine(
+    table: Table, chosen: Mapping[str, Chosen], parsed: Mapping[str, pl.Series], progress: Progress
+) -> tuple[np.ndarray, Table]:
+    """(N,) bool, True for rows with a picture that cannot be read, and the table with those among its rejected rows.
+
+    The table keeps all its rows.
+    """
     found: dict[int, tuple[str, str]] = {}
-    for name, one in chosen.items():
-        if one.type == "image" and name != target and _can_be_unreadable(table.frame[name]):
-            found |= _unreadable(table.frame[name], one, progress)
-    if not found:
-        return table
-    bad = np.array(sorted(found))
-    more = rejected_rows([(int(table.rows[row]), *found[row]) for row in bad.tolist()])
-    keep = np.ones(table.frame.height, bool)
-    keep[bad] = False
-    return replace(table.take(keep), rejected=pl.concat([table.rejected, more]))
+    for name, values in parsed.items():
+        if chosen[name].type == "image" and _can_be_unreadable(values):
+            found |= _unreadable(values, chosen[name], progress)
+    bad = np.zeros(table.frame.height, bool)
+    bad[sorted(found)] = True
+    more = rejected_rows([(int(table.rows[row]), *found[row]) for row in sorted(found)])
+    return bad, replace(table, rejected=pl.concat([table.rejected, more]))
 
 
 def _can_be_unreadable(values: pl.Series) -> bool:
@@ -82,7 +106,7 @@ def _unreadable(values: pl.Series, one: Chosen, progress: Progress) -> dict[int,
     from danlu.columns.image import Image
 
     column = one.column
-    assert isinstance(column, Image)
+    assert isinstance(column, Image), one.type
     found = {}
     with progress.task(f"check the pictures of {one.name}", total=len(values)) as task:
         for start in range(0, len(values), _CHECKED_AT_ONCE):
@@ -94,7 +118,7 @@ def _unreadable(values: pl.Series, one: Chosen, progress: Progress) -> dict[int,
     return found
 
 
-def check_rejected(table: Table, max_rejected: float) -> list[Finding]:
+def check_rejected(table: Table, num_read: int, max_rejected: float) -> list[Finding]:
     """A finding for the rejected rows.
 
     Raises:
@@ -104,9 +128,9 @@ def check_rejected(table: Table, max_rejected: float) -> list[Finding]:
     if not rejected.height:
         return []
     _, where, reason = rejected.row(0)
-    share = rejected.height / max(1, table.num_read)
-    message = f"{rejected.height:,} of {table.num_read:,} rows ({share:.1%}) cannot be read; the first: {reason}"
-    if share > max_rejected or not table.frame.height:
+    share = rejected.height / num_read
+    message = f"{rejected.height:,} of {num_read:,} rows ({share:.1%}) cannot be read; the first: {reason}"
+    if share > max_rejected or rejected.height == num_read:
         raise DataError(
             message, where=where, hint=f"mend them, or bear more of them: prepare.max_rejected (now {max_rejected:g})"
         )
@@ -122,46 +146,29 @@ def check_rejected(table: Table, max_rejected: float) -> list[Finding]:
     ]
 
 
-def parse_inputs(
-    table: Table, chosen: Mapping[str, Chosen], target: str, missing_values: list[str]
-) -> dict[str, pl.Series]:
-    """Parsed values of every input column that is used.
-
-    Raises:
-        DataError: a value is not of its column's type, or a column with a type in the recipe is wholly missing.
-    """
-    parsed = {}
-    for name, one in chosen.items():
-        if one.type == "ignore" or name == target:
-            continue
-        parsed[name] = one.parse(nulled(table.frame[name], missing_values))
-        if one.given and parsed[name].null_count() == len(parsed[name]):
-            raise DataError(
-                f"every value of {name} is missing, and the recipe makes it {one.type}",
-                where=f"column {name}",
-                hint=f"fill the column, or set data.columns.{name} to ignore",
-            )
-    return parsed
-
-
 def dropped(parsed: Mapping[str, pl.Series], chosen: Mapping[str, Chosen]) -> tuple[np.ndarray, list[Finding]]:
     """(N,) bool, True for rows that a column's `missing: drop` leaves out, and a finding for each such column.
+
+    Args:
+        parsed: (N,) values of each input column.
+        chosen: every column's type and options.
 
     Raises:
         DataError: no row is left.
     """
-    drop: np.ndarray | None = None
-    findings = []
-    for name, values in parsed.items():
-        own = chosen[name].column.drops(values)
-        drop = own if drop is None else drop | own
-        if own.any():
-            message = f"{own.sum():,} of {len(own):,} rows have no {name} and are left out, as data.columns.{name}.missing says"
-            findings.append(
-                Finding(key=f"dropped_rows:{name}", severity="note", message=message, columns=(name,),
-                        evidence={"rows": int(own.sum())})
-            )  # fmt: skip
-    assert drop is not None, "there is at least one input"
+    drops = {name: chosen[name].column.drops(values) for name, values in parsed.items()}
+    findings = [
+        Finding(
+            key=f"dropped_rows:{name}",
+            severity="note",
+            message=f"{drop.sum():,} of {len(drop):,} rows have no {name} and are left out (its `missing` is drop)",
+            columns=(name,),
+            evidence={"rows": int(drop.sum())},
+        )
+        for name, drop in drops.items()
+        if drop.any()
+    ]
+    drop = np.logical_or.reduce(list(drops.values()))
     if drop.all():
         raise DataError(
             "every row is left out, since a column with `missing: drop` is missing",
@@ -172,19 +179,24 @@ def dropped(parsed: Mapping[str, pl.Series], chosen: Mapping[str, Chosen]) -> tu
 
 
 def unseen_classes(target: pl.Series, codes: np.ndarray) -> tuple[np.ndarray, list[Finding]]:
-    """(N,) bool, True for validation and test rows whose class never trains, and a finding for them."""
+    """(N,) bool, True for validation and test rows whose class never trains, and a finding for them.
+
+    Args:
+        target: (N,) parsed classes, none null.
+        codes: (N,) an index into `SPLITS`.
+    """
     trained = target.filter(pl.Series(codes == TRAIN)).unique().to_list()
     unseen = (~target.is_in(trained)).to_numpy()
     if not unseen.any():
         return unseen, []
     names = target.filter(pl.Series(unseen)).cast(pl.String).unique().sort().head(10).to_list()
-    where = sorted({SPLITS[code] for code in codes[unseen]})
+    where = " and ".join(sorted({SPLITS[code] for code in codes[unseen]}))
     return unseen, [
         Finding(
             key="untrained_classes",
             severity="warning",
-            message=f"{unseen.sum():,} rows of {' and '.join(where)} are of classes that no training row has, and are left "
-            f"out: {', '.join(names)}",
+            message=f"{unseen.sum():,} {where} rows are of classes that no training row has, and are left out: "
+            + ", ".join(names),
             columns=(target.name,),
             remedy="give training rows of these classes",
             evidence={"rows": int(unseen.sum()), "classes": names},

@@ -20,8 +20,8 @@ _NUM_BINS = 10
 _MIN_CLASS_ROWS = 3
 
 _WORDS = {
-    "train": TRAIN, "training": TRAIN, "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION, "dev": VALIDATION,
-    "test": TEST, "testing": TEST,
+    "train": TRAIN, "training": TRAIN, "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION,
+    "dev": VALIDATION, "test": TEST, "testing": TEST,
 }  # fmt: skip
 
 
@@ -31,8 +31,8 @@ class Keys:
 
     Attributes:
         target: (N,) parsed target values, none of them null.
-        by: (N,) the column that the recipe names to split by: groups and split names as they were read, times parsed; None
-            where it names none.
+        by: (N,) the column that the recipe names to split by: groups and split names as they were read, times parsed;
+            None where it names none.
         given: (N,) of "train", "validation", "test", where the source or given files say so.
     """
 
@@ -41,7 +41,7 @@ class Keys:
     given: np.ndarray | None = None
 
 
-def split_rows(keys: Keys, recipe: SplitRecipe, seed: int) -> tuple[np.ndarray, tuple[Finding, ...]]:
+def split_rows(keys: Keys, recipe: SplitRecipe, seed: int) -> tuple[np.ndarray, list[Finding]]:
     """Each row's split.
 
     Args:
@@ -67,20 +67,20 @@ def split_rows(keys: Keys, recipe: SplitRecipe, seed: int) -> tuple[np.ndarray, 
     return codes, findings
 
 
-def _codes(keys: Keys, recipe: SplitRecipe, seed: int) -> tuple[np.ndarray, tuple[Finding, ...]]:
+def _codes(keys: Keys, recipe: SplitRecipe, seed: int) -> tuple[np.ndarray, list[Finding]]:
     random = seeds.generator(seed, "split")
     if isinstance(recipe.by, SplitBy) and recipe.by.column is not None:
         return _completed(_from_words(keys, recipe.by.column), keys, recipe, random)
     if keys.given is not None and len(set(np.unique(keys.given))) > 1:
         return _completed(np.array([_WORDS[str(word)] for word in keys.given], np.int8), keys, recipe, random)
     if isinstance(recipe.by, SplitBy) and recipe.by.group is not None:
-        return _grouped(_required(keys), (recipe.test, recipe.validation), random), ()
+        return _grouped(_required(keys), (recipe.test, recipe.validation), random), []
     if isinstance(recipe.by, SplitBy):
         return _by_time(_required(keys), recipe)
     count = len(keys.target)
     wanted = (_share(recipe.test, count), _share(recipe.validation, count))
     if recipe.by == "random":
-        return _cut(random.permutation(count), wanted), ()
+        return _cut(random.permutation(count), wanted), []
     order, findings = _stratified_order(keys.target, random)
     return _cut(order, wanted), findings
 
@@ -104,11 +104,11 @@ def _cut(order: np.ndarray, wanted: tuple[int, int]) -> np.ndarray:
     return codes
 
 
-def _stratified_order(target: pl.Series, random: np.random.Generator) -> tuple[np.ndarray, tuple[Finding, ...]]:
+def _stratified_order(target: pl.Series, random: np.random.Generator) -> tuple[np.ndarray, list[Finding]]:
     """An order whose every stretch holds each class (or each tenth of a number) in its share.
 
-    A class's rows, shuffled, are put at even distances from a random start; rows of classes too small to be in every split come
-    last, where they train.
+    A class's rows, shuffled, are put at even distances from a random start; rows of classes too small to be in every
+    split come last, where they train.
     """
     strata, is_class = _strata(target)
     count = len(strata)
@@ -120,11 +120,11 @@ def _stratified_order(target: pl.Series, random: np.random.Generator) -> tuple[n
     places = (np.arange(count) - starts[own] + random.random(len(sizes))[own]) / sizes[own]
     small = (sizes < _MIN_CLASS_ROWS) & (len(sizes) > 1) & is_class
     places[small[own]] = 2.0
-    findings: tuple[Finding, ...] = ()
+    findings: list[Finding] = []
     if small.any():
         names = [str(name) for name in target.unique().sort().to_list()]
         rare = [name for name, is_small in zip(names, small, strict=True) if is_small]
-        findings = (_rare(target.name, rare),)
+        findings = [_rare(target.name, rare)]
     return order[np.argsort(places, kind="stable")], findings
 
 
@@ -142,7 +142,7 @@ def _rare(name: str, rare: Sequence[str]) -> Finding:
     return Finding(
         key="rare_classes",
         severity="warning",
-        message=f"{len(rare)} classes of {name} have fewer than {_MIN_CLASS_ROWS} rows; those train and are never tested: "
+        message=f"{len(rare)} classes of {name} have fewer than {_MIN_CLASS_ROWS} rows: they train, untested: "
         + ", ".join(rare[:10]),
         columns=(name,),
         remedy="gather more rows of them, join them with others, or leave them out",
@@ -177,7 +177,7 @@ def _grouped(groups: pl.Series, shares: tuple[float, float], random: np.random.G
     return place[numbers]
 
 
-def _by_time(times: pl.Series, recipe: SplitRecipe) -> tuple[np.ndarray, tuple[Finding, ...]]:
+def _by_time(times: pl.Series, recipe: SplitRecipe) -> tuple[np.ndarray, list[Finding]]:
     """The oldest rows train, the newest test; rows of one time stay together, rows without one train."""
     ranks = times.rank("dense").cast(pl.Int64).fill_null(0).to_numpy()
     count = len(ranks)
@@ -190,9 +190,9 @@ def _by_time(times: pl.Series, recipe: SplitRecipe) -> tuple[np.ndarray, tuple[F
     codes = np.where(ranks >= first_test, TEST, np.where(ranks >= first_validation, VALIDATION, TRAIN)).astype(np.int8)
     missing = int(times.null_count())
     if not missing:
-        return codes, ()
+        return codes, []
     message = f"{missing} rows have no {times.name}; they train"
-    return codes, (Finding(key="time_missing", severity="warning", message=message, columns=(times.name,)),)
+    return codes, [Finding(key="time_missing", severity="warning", message=message, columns=(times.name,))]
 
 
 def _from_words(keys: Keys, name: str) -> np.ndarray:
@@ -211,11 +211,11 @@ def _from_words(keys: Keys, name: str) -> np.ndarray:
 
 def _completed(
     codes: np.ndarray, keys: Keys, recipe: SplitRecipe, random: np.random.Generator
-) -> tuple[np.ndarray, tuple[Finding, ...]]:
+) -> tuple[np.ndarray, list[Finding]]:
     """Given splits; where one is absent, the other one tests and validation is taken from the training rows."""
     there = set(np.unique(codes).tolist())
     if there == {TRAIN, VALIDATION, TEST}:
-        return codes, ()
+        return codes, []
     if TRAIN not in there or len(there) == 1:
         names = ", ".join(SPLITS[code] for code in sorted(there))
         raise DataError(
@@ -226,11 +226,14 @@ def _completed(
     train = np.flatnonzero(codes == TRAIN)
     count = _share(recipe.validation, len(train))
     order = random.permutation(len(train))
-    findings: tuple[Finding, ...] = ()
+    findings: list[Finding] = []
     if recipe.by == "stratified":
         order, findings = _stratified_order(keys.target.gather(train), random)
     if count >= len(train):
         return codes, findings
     codes[train[order[:count]]] = VALIDATION
-    message = f"the data's own split has train and {other}: {other} rows test, and {count} of {len(train)} training rows validate"
-    return codes, (Finding(key="own_split", severity="note", message=message), *findings)
+    message = (
+        f"the data's own split has train and {other} rows: {other} rows test, "
+        f"and {count:,} of the {len(train):,} training rows validate"
+    )
+    return codes, [Finding(key="own_split", severity="note", message=message), *findings]

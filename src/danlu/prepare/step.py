@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +32,13 @@ from danlu.prepare.rows import (
     check_rejected,
     check_splits,
     dropped,
-    parse_inputs,
+    missing_target,
+    parse_columns,
     quarantine,
     unseen_classes,
-    with_target,
 )
 from danlu.prepare.sources.reading import file_hashes, read_data, table_hash
-from danlu.prepare.sources.table import Table
+from danlu.prepare.sources.table import PICTURES, Table
 from danlu.prepare.splits import TRAIN, Keys, split_rows
 from danlu.recipe.schema import Recipe, SplitBy
 
@@ -57,7 +58,8 @@ def prepare(recipe: Recipe, run: Run) -> Prepared:
         StorageError: the disk is full or may not be written.
     """
     begun = time.monotonic()
-    table = read_data(recipe.data, base=recipe.base)
+    with run.progress.task("read data"):
+        table = read_data(recipe.data, base=recipe.base)
     hashes = file_hashes(table.files, run.progress) if table.files else []
     inputs = fingerprint(table_hash(table, hashes), _sections(recipe), code_version())
     # Raw rows name pictures by their path, so what is cached for them holds in one place only.
@@ -92,7 +94,37 @@ def _sections(recipe: Recipe) -> dict[str, Any]:
 
 
 def _has_pictures(table: Table) -> bool:
-    return len(table.files) > 1
+    return any(path.suffix.lower() in PICTURES for path in table.files)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The rows in use.
+
+    Attributes:
+        table: as they were read.
+        target: (N,) parsed, none null.
+        inputs: (N,) parsed values of each input column.
+        codes: (N,) int8, an index into `SPLITS`.
+    """
+
+    table: Table
+    target: pl.Series
+    inputs: Mapping[str, pl.Series]
+    codes: np.ndarray
+
+    @property
+    def train(self) -> pl.Series:
+        """Places of the training rows."""
+        return pl.Series(np.flatnonzero(self.codes == TRAIN))
+
+    def take(self, keep: np.ndarray) -> _Rows:
+        """The rows where `keep` (N,) is True."""
+        if keep.all():
+            return self
+        mask = pl.Series(keep)
+        inputs = {name: values.filter(mask) for name, values in self.inputs.items()}
+        return _Rows(self.table.take(keep), self.target.filter(mask), inputs, self.codes[keep])
 
 
 class _Preparation:
@@ -116,55 +148,73 @@ class _Preparation:
     def build(self, folder: Path) -> None:
         """Do it all into an empty folder."""
         self.noticed += self.table.findings
-        if not self.table.frame.height:
-            check_rejected(self.table, self.recipe.prepare.max_rejected)
-        chosen = choose_columns(self.table.frame, self.recipe, self.missing_values)
+        max_rejected = self.recipe.prepare.max_rejected
+        check_rejected(self.table, self.table.num_read, max_rejected)
+        with self.progress.task("look at columns"):
+            chosen = choose_columns(self.table.frame, self.recipe, self.missing_values)
         self.noticed += ignored_findings(chosen, self.target_name)
-        table, target, parsed = self._usable(chosen)
-        codes, findings = split_rows(self._keys(table, target, chosen), self.recipe.prepare.split, self.recipe.seed)
-        self.noticed += findings
-        is_class = chosen[self.target_name].type in _CLASSES
-        if is_class:
-            unseen, findings = unseen_classes(target, codes)
-            self.noticed += findings
-            table, target, parsed = _take(~unseen, table, target, parsed)
-            codes = codes[~unseen]
-        check_splits(target, codes, is_class=is_class)
-        parsed = self._without_untaught(parsed, chosen, codes)
-        self.noticed += audit(Audited(parsed, chosen, target, codes, table.rows, self.pictures))
+        rows = self._split(self._usable(chosen, max_rejected), chosen)
+        with self.progress.task("audit"):
+            self.noticed += audit(
+                Audited(
+                    rows.inputs,
+                    chosen,
+                    rows.target,
+                    rows.codes,
+                    rows.table.rows,
+                    self.pictures,
+                    self._others(rows, chosen),
+                )
+            )
         reports.refuse(self.noticed, self.recipe.prepare.accept)
-        schema = self._fit(parsed, target, chosen, codes)
-        self._encode(schema, table, codes, folder)
-        self._write(schema, table, chosen, parsed, target, codes, folder)
+        schema = self._fit(rows, chosen)
+        self._encode(schema, rows, folder)
+        self._write(schema, rows, chosen, folder)
 
-    def _usable(self, chosen: Mapping[str, Chosen]) -> tuple[Table, pl.Series, dict[str, pl.Series]]:
-        """The rows that can be used, with their parsed targets and inputs."""
-        table = quarantine(self.table, chosen, self.target_name, self.progress)
-        self.table = table
-        self.noticed += check_rejected(table, self.recipe.prepare.max_rejected)
-        table, target, findings = with_target(table, chosen[self.target_name], self.missing_values)
+    def _usable(self, chosen: Mapping[str, Chosen], max_rejected: float) -> _Rows:
+        """The rows that can be used."""
+        parsed = parse_columns(self.table, chosen, self.missing_values)
+        unreadable, self.table = quarantine(self.table, chosen, parsed, self.progress)
+        num_read = self.table.num_read - int(unreadable.sum())
+        self.noticed += check_rejected(self.table, num_read, max_rejected)
+        target = parsed.pop(self.target_name)
+        missing, findings = missing_target(target, self.table.rows)
         self.noticed += findings
-        parsed = parse_inputs(table, chosen, self.target_name, self.missing_values)
         drop, findings = dropped(parsed, chosen)
         self.noticed += findings
-        return _take(~drop, table, target, parsed)
+        codes = np.zeros(len(target), np.int8)
+        return _Rows(self.table, target, parsed, codes).take(~(unreadable | missing | drop))
 
-    def _keys(self, table: Table, target: pl.Series, chosen: Mapping[str, Chosen]) -> Keys:
+    def _split(self, rows: _Rows, chosen: Mapping[str, Chosen]) -> _Rows:
+        """The rows with their splits, without those whose class never trains and columns that never train."""
+        recipe = self.recipe
+        codes, findings = split_rows(self._keys(rows, chosen), recipe.prepare.split, recipe.seed)
+        self.noticed += findings
+        rows = replace(rows, codes=codes)
+        is_class = chosen[self.target_name].type in _CLASSES
+        if is_class:
+            unseen, findings = unseen_classes(rows.target, codes)
+            self.noticed += findings
+            rows = rows.take(~unseen)
+        check_splits(rows.target, rows.codes, is_class=is_class)
+        return self._without_untaught(rows, chosen)
+
+    def _keys(self, rows: _Rows, chosen: Mapping[str, Chosen]) -> Keys:
         by = self.recipe.prepare.split.by
         if not isinstance(by, SplitBy):
-            return Keys(target, None, table.split)
+            return Keys(rows.target, None, rows.table.split)
         name = by.group or by.time or by.column
-        assert name is not None
-        values = nulled(table.frame[name], self.missing_values)
-        return Keys(target, _as_times(values, chosen[name]) if by.time else values, table.split)
+        assert name is not None, "the recipe's schema sees to it"
+        values = nulled(rows.table.frame[name], self.missing_values)
+        return Keys(rows.target, _as_times(values, chosen[name]) if by.time else values, rows.table.split)
 
-    def _without_untaught(
-        self, parsed: dict[str, pl.Series], chosen: Mapping[str, Chosen], codes: np.ndarray
-    ) -> dict[str, pl.Series]:
-        """Inputs without those that no training row has a value of (unless the recipe types them: then the fit objects)."""
-        train = pl.Series(codes == TRAIN)
+    def _without_untaught(self, rows: _Rows, chosen: Mapping[str, Chosen]) -> _Rows:
+        """Inputs without those that no training row has a value of; where the recipe types one, its fit will object."""
+        train = rows.train
         empty = [
-            name for name, values in parsed.items() if not chosen[name].given and values.filter(train).is_null().all()
+            name
+            for name, values in rows.inputs.items()
+            if not chosen[name].given and values.gather(train).null_count() == len(train)
         ]
         for name in empty:
             message = f"{name} is missing in all training rows; it is not used"
@@ -172,70 +222,58 @@ class _Preparation:
             self.noticed.append(
                 Finding(key=f"empty:{name}", severity="warning", message=message, columns=(name,), remedy=remedy)
             )
-        left = {name: values for name, values in parsed.items() if name not in empty}
+        left = {name: values for name, values in rows.inputs.items() if name not in empty}
         if not left:
             raise DataError(
                 f"no input column has values in the training rows: {', '.join(empty[:10])}",
                 where="data.columns",
                 hint="give columns with values, or split otherwise",
             )
-        return left
+        return replace(rows, inputs=left)
 
-    def _fit(
-        self, parsed: Mapping[str, pl.Series], target: pl.Series, chosen: Mapping[str, Chosen], codes: np.ndarray
-    ) -> Schema:
+    def _others(self, rows: _Rows, chosen: Mapping[str, Chosen]) -> dict[str, pl.Series]:
+        """Columns that are not used for what they are, but tell rows apart."""
+        names = [
+            one.name for one in chosen.values() if one.type == "ignore" and one.finding in ("text", "high_cardinality")
+        ]
+        return {name: nulled(rows.table.frame[name], self.missing_values) for name in names}
+
+    def _fit(self, rows: _Rows, chosen: Mapping[str, Chosen]) -> Schema:
         """Fit every column on the training rows only."""
-        train = pl.Series(np.flatnonzero(codes == TRAIN))
+        train = rows.train
         fitted = []
-        with self.progress.task("fit columns", total=len(parsed) + 1) as task:
-            for values in (*parsed.values(), target):
+        with self.progress.task("fit columns", total=len(rows.inputs) + 1) as task:
+            for values in (*rows.inputs.values(), rows.target):
                 one = chosen[values.name]
                 state = one.column.fit(values.gather(train))
                 fitted.append(FittedColumn(one.name, one.type, one.options, state))
                 task.advance(1)
         return Schema(tuple(fitted[:-1]), fitted[-1], tuple(self.missing_values))
 
-    def _encode(self, schema: Schema, table: Table, codes: np.ndarray, folder: Path) -> None:
-        with self.progress.task("encode rows", total=table.frame.height) as task:
+    def _encode(self, schema: Schema, rows: _Rows, folder: Path) -> None:
+        with self.progress.task("encode rows", total=len(rows.codes)) as task:
             for code, name in enumerate(SPLITS):
-                part = table.take(codes == code)
+                part = rows.table.take(rows.codes == code)
                 encode_split(schema, part.frame, part.rows, folder / name, task)
                 if code != TRAIN:
                     write_raw(schema, part.frame, folder / name / "raw.arrow")
 
-    def _write(
-        self,
-        schema: Schema,
-        table: Table,
-        chosen: Mapping[str, Chosen],
-        parsed: Mapping[str, pl.Series],
-        target: pl.Series,
-        codes: np.ndarray,
-        folder: Path,
-    ) -> None:
+    def _write(self, schema: Schema, rows: _Rows, chosen: Mapping[str, Chosen], folder: Path) -> None:
         """The fitted columns, the figures and the findings."""
-        train = pl.Series(np.flatnonzero(codes == TRAIN))
-        values = {name: one.gather(train) for name, one in {**parsed, target.name: target}.items()}
+        train = rows.train
+        values = {one.name: one.gather(train) for one in (*rows.inputs.values(), rows.target)}
         description, arrays = schema.dump()
         write_json(folder / "columns.json", description)
         write_bytes(
             folder / "columns.safetensors", save({name: np.ascontiguousarray(one) for name, one in arrays.items()})
         )
-        write_json(folder / "profile.json", profile(table.frame[train.to_numpy()], chosen, values, self.missing_values))
+        figures = profile(rows.table.frame[train.to_numpy()], chosen, values, self.missing_values)
+        write_json(folder / "profile.json", figures)
         write_json(folder / "findings.json", reports.to_json(self.noticed))
-        sizes = np.bincount(codes, minlength=3).tolist()
+        sizes = np.bincount(rows.codes, minlength=3).tolist()
         write_json(folder / "prepare.json", {"sizes": dict(zip(SPLITS, sizes, strict=True))})
         if self.table.rejected.height:
             self.table.rejected.sort("row").write_parquet(folder / "rejected.parquet")
-
-
-def _take(
-    keep: np.ndarray, table: Table, target: pl.Series, parsed: Mapping[str, pl.Series]
-) -> tuple[Table, pl.Series, dict[str, pl.Series]]:
-    if keep.all():
-        return table, target, dict(parsed)
-    mask = pl.Series(keep)
-    return table.take(keep), target.filter(mask), {name: one.filter(mask) for name, one in parsed.items()}
 
 
 def _as_times(values: pl.Series, chosen: Chosen) -> pl.Series:
@@ -251,7 +289,7 @@ def _as_times(values: pl.Series, chosen: Chosen) -> pl.Series:
         except DataError:
             continue
     raise DataError(
-        f"{values.name} holds neither times nor numbers ({values.drop_nulls().head(1).to_list()}), so it cannot order rows",
+        f"{values.name} holds neither times nor numbers ({values.drop_nulls().head(1).to_list()})",
         where=f"column {values.name}",
         hint="name a column of times in prepare.split.by.time",
     )

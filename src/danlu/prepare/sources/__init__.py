@@ -1,1 +1,1 @@
-"""Whatever holds rows: delimited text, JSON lines, Parquet, data frames, folders of pictures, idx and npz files, samples."""
+"""Whatever holds rows: delimited text, JSON lines, Parquet, frames, folders of pictures, idx and npz files, samples."""

@@ -43,7 +43,7 @@ class Csv:
         delimiter: the character between fields; `auto` finds comma, tab, semicolon or bar.
         quote: the character around fields that hold delimiters; empty for a text without quoting, where quotes are
             ordinary characters; `auto` tells.
-        header: whether the first line names the columns; none tells. Without a header they are `column_1`, `column_2`, ….
+        header: whether the first line names the columns; none tells. Without one they are `column_1`, `column_2`, ….
         encoding: `auto` tells UTF-8, UTF-16 with a byte order mark, GB18030 (GBK) and, last, Latin-1.
     """
 
@@ -147,12 +147,12 @@ def _share_of_most(counts: np.ndarray) -> float:
 def _leniently(path: Path, data: bytes, delimiter: str, quote: str) -> _Text | None:
     """Read quotes as the standard library does and write the records anew, one to a line; None if that does not fit.
 
-    It does not where the numbers of fields differ or a field holds a line's end: then a stray quote has swallowed a line.
+    It does not where the numbers of fields differ or a field holds a line's end: a stray quote has swallowed a line.
     """
     lines = data.decode("utf-8").splitlines(keepends=True)
     records = [record for record in dialect.parse(lines, delimiter, quote) if record]
     counts = Counter(map(len, records))
-    if counts.most_common(1)[0][1] < 0.99 * len(records) or len(counts) == 1 and 1 in counts:
+    if counts.most_common(1)[0][1] < 0.99 * len(records) or set(counts) == {1}:
         return None
     if any("\n" in cell for record in records for cell in record):
         return None

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -46,7 +47,7 @@ def scan(data: bytes, delimiter: str, quote: str) -> Records | None:
         quote: one ASCII character, or "" for a text without quoting.
 
     Returns:
-        The records, or None where quotes stand elsewhere than around whole fields, so that they cannot be told by counting.
+        The records, or None where quotes stand elsewhere than around whole fields: then counting does not tell them.
     """
     values = np.frombuffer(data, np.uint8)
     newlines = np.flatnonzero(values == 10)
@@ -110,8 +111,8 @@ def parse(lines: Sequence[str], delimiter: str, quote: str) -> list[list[str]]:
 def has_header(records: Sequence[Sequence[str]]) -> bool:
     """Whether the first record names the columns.
 
-    It does not where it holds a number (one that is not simply its own position), an equal name twice along with rows that
-    are alike, or a value that its column holds again.
+    It does not where it holds a number (other than its own position or a year), or where, in a table without numbers,
+    it holds a value that its column has again.
     """
     if not records:
         return False
@@ -153,6 +154,4 @@ def _are_years(cells: Sequence[str]) -> bool:
     """Names followed by years that go up by one."""
     years = [int(cell) for cell in cells if re.fullmatch(r"(1[89]|20)\d\d", cell)]
     numbers = [cell for cell in cells if _NUMBER.fullmatch(cell)]
-    return 3 <= len(years) == len(numbers) < len(cells) and all(
-        b - a == 1 for a, b in zip(years, years[1:], strict=False)
-    )
+    return 3 <= len(years) == len(numbers) < len(cells) and all(b - a == 1 for a, b in pairwise(years))

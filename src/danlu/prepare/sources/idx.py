@@ -19,7 +19,7 @@ _DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E
 
 @dataclass(frozen=True, kw_only=True)
 class Idx:
-    """A folder with pairs of idx files (`train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-…`), or one of them.
+    """A folder of pairs of idx files (`train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-…`), or one of them.
 
     Columns `image` and `label`; where there are `train` and `t10k` (or `test`) pairs the splits are those. `.gz` too.
     """

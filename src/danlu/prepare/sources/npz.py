@@ -21,9 +21,10 @@ _IMAGES = ("x", "image", "images", "data")
 
 @dataclass(frozen=True, kw_only=True)
 class Npz:
-    """A NumPy archive (`.npz`): `x_train`, `y_train`, `x_test`, … (or `train_images`, `train_labels`, `val_…`, `test_…`).
+    """A NumPy archive (`.npz`): `x_train`, `y_train`, `x_test`, … or `train_images`, `train_labels`, `val_…`, `test_…`.
 
-    Columns `image` and `label`; an array of two dimensions gives `x_0`, `x_1`, …. Without such names every array is a column.
+    Columns `image` and `label`; an array of two dimensions gives `x_0`, `x_1`, …. Without such names every array is a
+    column.
     """
 
     def read(self, source: Any, *, base: Path) -> Table:

@@ -27,8 +27,8 @@ from danlu.recipe.schema import Data
 
 _SUFFIXES = {
     ".csv": "csv", ".tsv": "csv", ".tab": "csv", ".txt": "csv", ".data": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl",
-    ".json": "jsonl", ".parquet": "parquet", ".pq": "parquet", ".arrow": "parquet", ".feather": "parquet", ".ipc": "parquet",
-    ".npz": "npz",
+    ".json": "jsonl", ".parquet": "parquet", ".pq": "parquet", ".arrow": "parquet", ".feather": "parquet",
+    ".ipc": "parquet", ".npz": "npz",
 }  # fmt: skip
 
 
@@ -125,7 +125,7 @@ def _choose(path: Path) -> str:
 
 
 def _resolved(table: Table, path: Path) -> Table:
-    """Picture paths in a table made absolute (they are relative to the table's folder); the pictures count as its files."""
+    """Picture paths in a table, relative to its folder, made absolute; the pictures count as its files."""
     folder = path.parent if path.is_file() else path
     pictures = [name for name in table.frame.columns if _names_pictures(table.frame[name])]
     if not pictures or table.files == () or path.is_dir():

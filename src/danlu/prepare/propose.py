@@ -1,0 +1,158 @@
+"""A recipe for data that has none yet: every column as it was inferred, and the options that are changed most."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from danlu.base.registry import validate
+from danlu.catalog import find
+from danlu.columns.column import nulled
+from danlu.prepare.choose import Chosen, choose_columns
+from danlu.prepare.sources.reading import read_data
+from danlu.prepare.sources.table import Table
+from danlu.recipe.schema import Recipe
+
+# What YAML 1.1 and 1.2 readers take for something else than text.
+_NOT_TEXT = re.compile(r"(?i)true|false|yes|no|on|off|y|n|null|~|[-+.\d].*")
+_PLAIN = re.compile(r"[\w][\w ./*-]*(?<! )")
+
+# The options that are changed most, by type.
+_OFTEN = {
+    "number": "missing: median | mean | most_frequent | constant | drop, scale: standard | robust | quantile | log",
+    "category": "missing: own | most_frequent | constant | drop, min_count: 10, max_values: 1000",
+    "boolean": "missing: own | most_frequent | constant | drop",
+    "datetime": "missing: median | drop",
+    "image": "size: 64, channels: 1 | 3, resize: crop | pad | stretch",
+}
+
+_TAIL = """
+prepare:
+  split: {{validation: {validation:g}, test: {test:g}, by: {by}}}{note}
+  # split: {{validation: 0.1, test: 0.2, by: {{group: COLUMN}}}}    # or time: COLUMN, or column: COLUMN
+  # accept: []                # findings that would stop the run and that you have looked at
+
+# train:
+#   epochs: auto
+#   batch_size: auto
+#   optimizer: {{name: adamw, lr: 1.0e-3}}
+#   class_weights: balanced
+
+# evaluate:
+#   metrics: [{metrics}]
+
+# compress:
+#   try: [int8_dynamic, int8_static]
+
+# require:                    # the release is refused where one of these is not met
+#   {metric}: ">= 0.8"
+#   latency_ms: "<= 5"
+"""
+
+
+def propose(source: Any, target: str, base: Path) -> str:
+    """A commented recipe for `source`, in effect equal to the two lines `data: SOURCE` and `target: TARGET`.
+
+    Args:
+        source: what the recipe's `data` will be: a file, a glob, a folder, `sample:NAME`.
+        target: the column to predict.
+        base: the folder that the recipe will be in.
+
+    Returns:
+        YAML.
+
+    Raises:
+        DataError: the source cannot be read, or has no such column.
+    """
+    recipe = Recipe.model_validate({"data": source, "target": target})
+    table = read_data(recipe.data, base=base)
+    chosen = choose_columns(table.frame, recipe, recipe.data.missing_values)
+    seen = {name: nulled(table.frame[name], recipe.data.missing_values) for name in chosen}
+    lines = [
+        "# yaml-language-server: $schema=danlu.schema.json",
+        f"# Written by danlu init from {table.frame.height:,} rows. All of it was inferred: two lines would do,",
+        f"# data: {_scalar(str(source))}",
+        f"# target: {_scalar(target)}",
+        "# Change what you know better, and delete the rest.",
+        "",
+        "seed: 0",
+        "data:",
+        f"  source: {_scalar(str(source))}",
+        f"  target: {_scalar(target)}",
+        "  columns:",
+        *(f"    # {kind}: {often}" for kind, often in _OFTEN.items() if kind in {one.type for one in chosen.values()}),
+        *_columns(chosen.values(), seen),
+    ]
+    return "\n".join(lines) + "\n" + _tail(recipe, table, chosen[target])
+
+
+def _tail(recipe: Recipe, table: Table, target: Chosen) -> str:
+    split = recipe.prepare.split
+    is_class = target.type in ("category", "boolean")
+    return _TAIL.format(
+        validation=split.validation,
+        test=split.test,
+        by=split.by,
+        note="" if table.split is None else "    # the data's own split is used where it has one",
+        metrics="accuracy, f1, roc_auc" if is_class else "r2, mae",
+        metric="accuracy" if is_class else "r2",
+    )
+
+
+def _columns(chosen: Iterable[Chosen], seen: dict[str, pl.Series]) -> list[str]:
+    """One line for each column: its name, what was inferred, and why in a comment."""
+    chosen = list(chosen)
+    entries = [f"    {_entry(one)}" for one in chosen]
+    width = min(60, max(map(len, entries), default=0))
+    lines = []
+    for entry, one in zip(entries, chosen, strict=True):
+        lines.append(f"{entry:<{width}}  # {_described(one, seen[one.name])}")
+    return lines
+
+
+def _entry(one: Chosen) -> str:
+    """`age: {type: number}`; commented out where what was inferred is a fault that should be told again."""
+    if one.type == "ignore":
+        text = f"{_scalar(one.name)}: ignore"
+    else:
+        changed = {name: value for name, value in one.options.items() if value != _defaults(one.type).get(name)}
+        options = {"type": one.type, **changed}
+        text = f"{_scalar(one.name)}: {{{', '.join(f'{name}: {_scalar(value)}' for name, value in options.items())}}}"
+    return f"# {text}" if one.finding in ("mixed_values", "empty") else text
+
+
+def _defaults(kind: str) -> dict[str, Any]:
+    return validate(find("columns", kind), {})
+
+
+def _described(one: Chosen, values: pl.Series) -> str:
+    """Missing share, distinct values and examples, on one line."""
+    parts = [one.note] if one.note else [one.type]
+    missing = values.null_count() / max(1, len(values))
+    if missing:
+        parts.append(f"{missing:.1%} missing")
+    known = values.drop_nulls()
+    if len(known) and not known.dtype.is_nested() and known.dtype not in (pl.Binary, pl.Object):
+        count = known.n_unique()
+        parts += [] if "different" in one.note else [f"{count:,} distinct"]
+        examples = [str(value) for value in known.head(200).unique(maintain_order=True).head(3).to_list()]
+        parts.append("e.g. " + ", ".join(_short(one) for one in examples))
+    return _short("; ".join(parts), 160)
+
+
+def _short(text: str, most: int = 32) -> str:
+    """Text on one line, cut where it is long, without what ends a YAML comment."""
+    text = "".join(letter if letter.isprintable() else " " for letter in text)
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _scalar(value: Any) -> str:
+    """A value as YAML in flow style."""
+    if isinstance(value, str) and _PLAIN.fullmatch(value) and not _NOT_TEXT.fullmatch(value):
+        return value
+    return json.dumps(value, ensure_ascii=False)
