@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,8 @@ import typer
 def init(
     data: Annotated[str, typer.Argument(metavar="DATA", help="A file, a folder, a glob or sample:NAME.")],
     target: Annotated[
-        str | None, typer.Option("--target", "-t", metavar="COLUMN", help="The column to predict.")
+        str | None,
+        typer.Option("--target", "-t", metavar="COLUMN", help="The column to predict; some sources have their own."),
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The recipe to write.")] = Path(
         "recipe.yaml"
@@ -24,17 +26,32 @@ def init(
     """
     from danlu.base.errors import DanluError
     from danlu.base.files import write_bytes, write_text
-    from danlu.recipe.json_schema import SCHEMA_FILE
+    from danlu.prepare.propose import propose
+    from danlu.recipe.writing import SCHEMA_FILE
 
     if output.exists() and not force:
-        raise DanluError(
-            f"{output} exists already", where=str(output), hint="choose another name with -o, or add --force"
-        )
-    write_text(output, proposal(data, target, output.parent))
+        hint = "choose another name with -o, or overwrite it with --force"
+        raise DanluError(f"{output} exists already", where=str(output), hint=hint)
+    text = propose(seen_from(output.parent, data), target or own_target(data), output.parent)
+    write_text(output, text)
     write_bytes(output.parent / SCHEMA_FILE.name, SCHEMA_FILE.read_bytes())
-    print(f"wrote {output}; next: danlu check {output}, then danlu run {output}")
+    print(f"wrote {output}\nnext: danlu check {output}, then danlu run {output}")
 
 
-def proposal(data: str, target: str | None, folder: Path) -> str:
-    """The recipe's text."""
-    raise NotImplementedError
+def seen_from(folder: Path, data: str) -> str:
+    """A path that begins at the current folder, beginning at the recipe's."""
+    if data.startswith("sample:") or "://" in data or Path(data).is_absolute():
+        return data
+    return Path(os.path.relpath(Path(data).expanduser(), folder)).as_posix()
+
+
+def own_target(data: str) -> str:
+    """The column that a source itself means to be predicted. Raises DataError where it has none."""
+    from danlu.base.errors import DataError
+    from danlu.prepare.sources.reading import read_source
+
+    table = read_source(data, base=Path.cwd())
+    if table.target is None:
+        names = ", ".join(table.frame.columns[:30])
+        raise DataError("no column to predict was named", where=data, hint=f"add --target with one of {names}")
+    return table.target

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -9,47 +10,90 @@ from danlu.base.progress import duration
 from danlu.cli.table import table_lines
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from danlu.deploy.step import Deployed
     from danlu.evaluate.scores import Scores
     from danlu.pipeline import Result
+    from danlu.prepare.prepared import Prepared
 
 
 def show(result: Result) -> None:
     """Print a run's summary on standard output."""
-    print("\n".join(lines(result)))
+    print("\n".join(summary_lines(result)))
 
 
-def lines(result: Result) -> list[str]:
-    """The summary's lines: the steps with their times, the main score, the release, where to look."""
-    found: list[str] = []
-    if result.new_work:
-        rows = [(name, duration(seconds) if new else "up to date") for name, new, seconds in result.steps]
-        found += [*table_lines(("step", "took"), rows, right=(1,)), ""]
-    else:
-        found.append("nothing to do: everything is up to date")
-    if result.scores:
-        found += score_lines(result.scores)
+def summary_lines(result: Result) -> list[str]:
+    """The steps with their times, what they found, the release, where to look."""
+    last = result.steps[-1][0]
+    blocks = [_steps(result)]
+    if last == "prepare" and result.prepared:
+        blocks.append(prepared_lines(result.prepared))
+    if last in ("evaluate", "compress", "deploy") and result.scores:
+        blocks.append(score_lines(result.scores))
+    if last in ("compress", "deploy"):
+        blocks.append(variant_lines(result.run.folder / "compress" / "variants.json"))
     if result.deployed:
-        found += release_lines(result)
+        blocks.append(release_lines(result.deployed))
     report = result.run.folder / "report.html"
     places = [("bundle", result.bundle), ("report", report if report.exists() else None), ("run", result.run.folder)]
-    return [*found, *table_lines(("", ""), [(name, str(path)) for name, path in places if path])]
+    blocks.append(table_lines(("", ""), [(name, str(path)) for name, path in places if path]))
+    return [line for block in blocks if block for line in (*block, "")][:-1]
+
+
+def _steps(result: Result) -> list[str]:
+    if not result.new_work:
+        return ["nothing to do: everything is up to date"]
+    rows = [(name, duration(seconds) if new else "up to date") for name, new, seconds in result.steps]
+    return table_lines(("step", "took"), rows)
+
+
+def prepared_lines(prepared: Prepared) -> list[str]:
+    """Rows, columns and findings."""
+    sizes = " · ".join(f"{name} {rows:,}" for name, rows in prepared.sizes.items())
+    columns = f"{len(prepared.schema.inputs)} columns predict {prepared.schema.target.name}"
+    findings = [f"{one.severity}: {one.message} [{one.key}]" for one in prepared.findings]
+    return [f"rows: {sizes}", columns, *findings]
 
 
 def score_lines(scores: Scores) -> list[str]:
-    """The main metric on the test rows with its interval, and the baselines' beside it."""
+    """The main metric on the test rows with its interval, the baselines' beside it, then the other metrics."""
     main, test = scores.main, scores.metrics["test"]
     rows = [("network", _interval(test[main]))]
     for name, baseline in scores.baselines.items():
-        metrics = baseline.get("metrics")
-        rows.append((name, _interval(metrics[main]) if metrics else str(baseline.get("note", "not made"))))
-    head = (f"{main} on {scores.rows['test']:,} test rows", "")
+        metrics = baseline["metrics"]
+        rows.append((name, _interval(metrics[main]) if metrics else str(baseline["note"])))
     others = " · ".join(f"{name} {_number(value['value'])}" for name, value in test.items() if name != main)
-    return [*table_lines(head, rows), *([f"also: {others}"] if others else []), ""]
+    lines = table_lines((main, f"on {scores.rows['test']:,} test rows"), rows)
+    return [*lines, *([f"also: {others}"] if others else [])]
 
 
-def release_lines(result: Result) -> list[str]:
-    """What is released: the variant, its proof and the requirements."""
-    return []
+def variant_lines(path: Path) -> list[str]:
+    """The measured variants, refused ones too."""
+    from danlu.base.files import read_json
+
+    found = read_json(path)
+    main = found["main"]
+    rows = [
+        (
+            one["name"],
+            _measure(one["size_mb"], "MB"),
+            _measure(one["latency_ms"], "ms"),
+            _number(one["scores"].get("test", {}).get(main)),
+            one["reason"] if one["accepted"] else f"refused: {one['reason']}",
+        )
+        for one in found["variants"]
+    ]
+    return table_lines(("variant", "size", "latency", main, ""), rows, right=(1, 2, 3))
+
+
+def release_lines(deployed: Deployed) -> list[str]:
+    """What is released, its proof and what was required."""
+    parity = deployed.parity
+    largest = "" if parity.max_difference is None else f", largest difference {parity.max_difference:.2g}"
+    proof = f"proved on {parity.rows:,} test rows served without torch{largest} (allowed {parity.tolerance:g})"
+    asked = requirement_lines(deployed.requirements) if deployed.requirements else []
+    return [f"released: {deployed.variant}", proof, *asked]
 
 
 def requirement_lines(rows: Sequence[tuple[str, str, str, bool]]) -> list[str]:
@@ -65,4 +109,10 @@ def _interval(value: Mapping[str, float | None]) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.4g}" if abs(value) >= 1 else f"{value:.3f}"
+    if value is None or math.isnan(value):
+        return "undefined"
+    return f"{value:,.4g}" if abs(value) >= 10 else f"{value:.3f}"
+
+
+def _measure(value: float | None, unit: str) -> str:
+    return "" if value is None else f"{value:.3g} {unit}"

@@ -8,7 +8,6 @@ It is shipped as data, so that reading it needs none of the components' packages
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -16,8 +15,8 @@ from pydantic import BaseModel
 from danlu import catalog
 from danlu.base import registry
 from danlu.recipe.schema import Recipe
+from danlu.recipe.writing import SCHEMA_FILE
 
-SCHEMA_FILE = Path(__file__).with_name("danlu.schema.json")
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 Schema = dict[str, Any]

@@ -17,7 +17,7 @@ from danlu.recipe.schema import Recipe
 from danlu.recipe.sources import missing_sources
 from danlu.recipe.writing import resolved_yaml, to_mapping
 
-__all__ = ["read_recipe", "recipe_from", "resolved_yaml", "to_mapping", "with_name"]
+__all__ = ["read_recipe", "recipe_from", "resolved_yaml", "to_mapping"]
 
 _DATA = {".csv", ".tsv", ".parquet", ".jsonl", ".npz", ".gz", ".zip", ".xlsx"}
 
@@ -114,8 +114,3 @@ def _not_a_mapping(value: Any, file: str) -> Fault:
         hint = "put a blank after each colon: `data: FILE`"
     message = f"the recipe must be a mapping of options, not {describe_value(value)}"
     return Fault(path="", message=message, file=file, line=1, column=1, hint=hint)
-
-
-def with_name(recipe: Recipe) -> Recipe:
-    """The recipe itself: it takes a name from its source where it is made."""
-    return recipe

@@ -11,6 +11,7 @@ from danlu.recipe.naming import is_frame
 from danlu.recipe.schema import Recipe
 
 # Editors with a YAML language server find the schema beside the recipe by this line; `danlu init` writes it there.
+SCHEMA_FILE = Path(__file__).with_name("danlu.schema.json")
 SCHEMA_LINE = "# yaml-language-server: $schema=danlu.schema.json"
 
 
