@@ -48,12 +48,10 @@ def read_bundle(folder: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
     try:
         manifest = parse_manifest(_read(handle, MANIFEST, MANIFEST_LIMIT))
         _check_names(handle, manifest["files"])
-        contents = {
-            name: _checked(handle, name, entry, keep=name != WEIGHTS) for name, entry in manifest["files"].items()
-        }
+        contents = {name: _checked(handle, name, entry) for name, entry in manifest["files"].items()}
     finally:
         os.close(handle)
-    return manifest, contents
+    return manifest, {name: data for name, data in contents.items() if name != WEIGHTS}
 
 
 def _check_names(handle: int, files: Mapping[str, Any]) -> None:
@@ -72,9 +70,9 @@ def _check_names(handle: int, files: Mapping[str, Any]) -> None:
         )
 
 
-def _checked(handle: int, name: str, entry: Mapping[str, Any], *, keep: bool) -> bytes:
+def _checked(handle: int, name: str, entry: Mapping[str, Any]) -> bytes:
     digest = hashlib.sha256()
-    data = _read(handle, name, entry["size"], exactly=True, digest=digest, keep=keep)
+    data = _read(handle, name, entry["size"], exactly=True, digest=digest, keep=name != WEIGHTS)
     if digest.hexdigest() != entry["sha256"]:
         raise damaged(name, "its SHA-256 is not the manifest's")
     return data

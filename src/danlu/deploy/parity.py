@@ -1,0 +1,266 @@
+"""The proof that what would be served is what was trained: every test row, from raw columns, in a fresh process."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from danlu.base.errors import ParityError
+from danlu.base.files import read_json, write_json, write_with
+
+# N test rows, K width of the network's output
+
+_CLASS_METRICS_SLACK = 10.0  # a changed class can move a metric of a rare class by more than one row's share
+_SHOWN = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parity:
+    """What the proof found.
+
+    Attributes:
+        passed: whether the bundle may be released.
+        reason: in words, what was shown or what differs.
+        variant: which variant was served.
+        reference: what it was held against.
+        rows: test rows compared, every one there is.
+        tolerance: largest difference allowed, relative to the larger of 1 and the output.
+        max_difference: largest difference found, so measured; None where an output is no number.
+        first_difference: the first row past the tolerance: `row` in the test split and `source_row` in the data, both
+            from 0, outputs `trained` and `served`; None where there is none.
+        changed_answers: rows whose class differs though their outputs are within the tolerance (ties).
+        metrics: metric → {"trained", "served", "allowed"}: both values and the largest difference allowed.
+        fp32_difference: largest difference of the exported fp32 graph, as compression measured it, from the trained
+            network; None where it was not looked at or is no number.
+        torch_imported: whether the serving process imported torch.
+        seconds: what the fresh process took.
+        runtime: versions in the serving process.
+        files: name → SHA-256 of what was proved.
+    """
+
+    passed: bool
+    reason: str
+    variant: str
+    reference: str
+    rows: int
+    tolerance: float
+    max_difference: float | None
+    first_difference: Mapping[str, Any] | None
+    changed_answers: int
+    metrics: Mapping[str, Mapping[str, float | None]]
+    fp32_difference: float | None
+    torch_imported: bool
+    seconds: float
+    runtime: Mapping[str, str]
+    files: Mapping[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """As `parity.json` holds it."""
+        return asdict(self)
+
+    def check(self) -> None:
+        """Raise ParityError unless it passed."""
+        if not self.passed:
+            raise ParityError(
+                f"not released: {self.reason}",
+                where="deploy/parity.json",
+                hint="the export or the preparation changed the answers; nothing was released",
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """What the served answers must be.
+
+    Attributes:
+        name: "the trained network", or the variant whose measured outputs these are.
+        outputs: (N, K) float32.
+        classes: (N,) the classes they say; None for numbers.
+        metrics: metric → value on the test split, NaN where undefined.
+        source_rows: (N,) each row's number in the data, from 0.
+    """
+
+    name: str
+    outputs: np.ndarray
+    classes: np.ndarray | None
+    metrics: Mapping[str, float]
+    source_rows: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Served:
+    """What the fresh process gave: see `prove.py`.
+
+    Attributes:
+        outputs: (N, K) float32.
+        classes: (N,) the classes they say; None for numbers.
+        metrics: metric → value, NaN where undefined.
+        torch_imported: whether that process imported torch.
+        runtime: versions in it.
+        files: name → SHA-256.
+        seconds: what it took.
+    """
+
+    outputs: np.ndarray
+    classes: np.ndarray | None
+    metrics: Mapping[str, float]
+    torch_imported: bool
+    runtime: Mapping[str, str]
+    files: Mapping[str, str]
+    seconds: float
+
+
+def differences(served: np.ndarray, trained: np.ndarray) -> np.ndarray:
+    """(N,) the largest difference in each row, relative to max(1, |trained|); infinite where either is not finite."""
+    exact, given = trained.astype(np.float64), served.astype(np.float64)
+    found = np.abs(given - exact) / np.maximum(1.0, np.abs(exact))
+    largest: np.ndarray = np.where(np.isfinite(found), found, np.inf).max(axis=1, initial=0.0)
+    return largest
+
+
+def compare(served: Served, reference: Reference, *, variant: str, tolerance: float) -> Parity:
+    """Hold what was served against what it must be, row by row, then metric by metric.
+
+    A metric may differ by 1e-6 and a thousand times the outputs' largest difference, relative to the larger of 1 and
+    its value; where rows within the tolerance changed class (near ties), by ten such rows' share besides.
+    """
+    same_shape = served.outputs.shape == reference.outputs.shape
+    found = differences(served.outputs, reference.outputs) if same_shape else np.full(len(reference.outputs), np.inf)
+    largest = float(found.max(initial=0.0))
+    beyond = np.flatnonzero(found > tolerance)
+    first = _first(served, reference, int(beyond[0])) if len(beyond) and same_shape else None
+    changed = 0
+    if same_shape and served.classes is not None and reference.classes is not None:
+        changed = int(np.count_nonzero(served.classes != reference.classes))
+    metrics = _metrics(served, reference, largest, changed)
+    wrong = _wrong(served, reference, first, len(beyond), tolerance, metrics)
+    return Parity(
+        passed=not wrong,
+        reason=wrong or f"all {len(found)} test rows answer as {reference.name} does",
+        variant=variant,
+        reference=reference.name,
+        rows=len(reference.outputs),
+        tolerance=tolerance,
+        max_difference=largest if math.isfinite(largest) else None,
+        first_difference=first,
+        changed_answers=changed,
+        metrics=metrics,
+        fp32_difference=None,
+        torch_imported=served.torch_imported,
+        seconds=round(served.seconds, 3),
+        runtime=served.runtime,
+        files=served.files,
+    )
+
+
+def _first(served: Served, reference: Reference, row: int) -> dict[str, Any]:
+    return {
+        "row": row,
+        "source_row": int(reference.source_rows[row]),
+        "trained": _numbers(reference.outputs[row]),
+        "served": _numbers(served.outputs[row]),
+    }
+
+
+def _numbers(outputs: np.ndarray) -> list[float | str]:
+    """The first few outputs as JSON has them: what is not finite becomes its name."""
+    return [value if math.isfinite(value) else str(value) for value in outputs[:_SHOWN].astype(float).tolist()]
+
+
+def _metrics(served: Served, reference: Reference, largest: float, changed: int) -> dict[str, dict[str, float | None]]:
+    found: dict[str, dict[str, float | None]] = {}
+    for name, trained in reference.metrics.items():
+        value = served.metrics.get(name, math.nan)
+        allowed = (1e-6 + 1000 * min(largest, 1.0)) * max(1.0, abs(trained) if math.isfinite(trained) else 1.0)
+        allowed += _CLASS_METRICS_SLACK * changed / max(1, len(reference.outputs))
+        found[name] = {"trained": _finite(trained), "served": _finite(value), "allowed": allowed}
+    return found
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _wrong(
+    served: Served,
+    reference: Reference,
+    first: Mapping[str, Any] | None,
+    beyond: int,
+    tolerance: float,
+    metrics: Mapping[str, Mapping[str, float | None]],
+) -> str:
+    """What is wrong, in words; "" where nothing is."""
+    if served.outputs.shape != reference.outputs.shape:
+        return f"the bundle gives outputs {served.outputs.shape}, {reference.name} gives {reference.outputs.shape}"
+    if first is not None:
+        return (
+            f"row {first['row']} of the test split (row {first['source_row']} of the data) differs: "
+            f"{reference.name} gives {_shown(first['trained'])}, the bundle gives {_shown(first['served'])}; "
+            f"{beyond} of {len(reference.outputs)} rows differ by more than {tolerance:g}"
+        )
+    for name, value in metrics.items():
+        trained, given, allowed = value["trained"], value["served"], value["allowed"]
+        assert allowed is not None
+        if (trained is None) != (given is None) or (
+            trained is not None and given is not None and abs(trained - given) > allowed
+        ):
+            return f"{name} on the test split was {trained} and is {given} as served"
+    if served.torch_imported:
+        return "the serving process imported torch"
+    return ""
+
+
+def _shown(values: Sequence[float | str]) -> str:
+    return "[" + ", ".join(f"{value:.6g}" if isinstance(value, float) else value for value in values) + "]"
+
+
+def serve_rows(folder: Path, rows: pl.DataFrame, metrics: Sequence[str]) -> dict[str, Any]:
+    """Let a fresh process, without torch, answer raw rows with `folder/bundle`.
+
+    Args:
+        folder: a scratch folder that holds the candidate as `bundle`.
+        rows: raw rows with the target.
+        metrics: what to score.
+
+    Returns:
+        What `prove.py` wrote in `served.json`, with `outputs` (N, K) and `seconds`.
+
+    Raises:
+        ParityError: the process failed; says what it said.
+    """
+    from safetensors.numpy import load_file
+
+    write_with(folder / "rows.arrow", lambda path: rows.write_ipc(path))
+    write_json(folder / "asked.json", {"metrics": list(metrics)})
+    start = time.monotonic()
+    root = str(Path(__file__).parent.parent.parent)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))}
+    command = [sys.executable, "-P", "-m", "danlu.deploy.prove", str(folder.absolute())]
+    done = subprocess.run(
+        command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise ParityError(
+            f"not released: the bundle could not answer the test rows in a fresh process: {_last_words(done)}",
+            where="deploy/parity.json",
+        )
+    outputs = load_file(folder / "outputs.safetensors")["outputs"]
+    return {**read_json(folder / "served.json"), "outputs": outputs, "seconds": time.monotonic() - start}
+
+
+def _last_words(done: subprocess.CompletedProcess[str]) -> str:
+    if done.returncode < 0:
+        name = signal.Signals(-done.returncode).name
+        return f"it was ended by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
+    return " ".join(done.stderr.strip().splitlines()[-2:]) or f"it ended with {done.returncode}"
