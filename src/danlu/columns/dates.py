@@ -83,13 +83,13 @@ class FoundFormat:
 
 def read_dates(values: pl.Series, format: str) -> pl.Series:
     """Texts in one format as (N,) naive datetimes in UTC, microseconds; null where a text is not in it.
-
-    Raises:
-        polars.exceptions.PolarsError: `format` is not one.
+    A month alone is its first day.
     """
     guard = _pattern(format)
     text = values.set(~values.str.contains(guard), None) if guard else values
     whole = format.replace("%z", "%#z")
+    if "%m" in whole and "%d" not in whole:
+        text, whole = text + " 1", whole + " %d"
     if "%#z" in whole:
         zoned = text.str.to_datetime(whole, time_unit="us", time_zone="UTC", strict=False)
         return zoned.dt.replace_time_zone(None)

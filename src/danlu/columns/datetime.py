@@ -77,14 +77,16 @@ class Datetime:
         return self._read(values)
 
     def _read(self, values: pl.Series) -> pl.Series:
-        try:
-            dates = (
-                read_all(values, SURE_FORMATS) if self.format == "auto" else read_all(values, ISO_FORMATS, self.format)
-            )
-        except pl.exceptions.PolarsError:
+        if self.format == "auto":
+            dates = read_all(values, SURE_FORMATS)
+        elif "%" in self.format:
+            dates = read_all(values, ISO_FORMATS, self.format)
+        else:
             raise wrong_option(
-                values, f"format is {self.format!r}, which cannot be read with", 'write it like "%d/%m/%Y %H:%M"'
-            ) from None
+                values,
+                f"format is {self.format!r}, which has no directive such as %Y",
+                'write it like "%d/%m/%Y %H:%M"',
+            )
         wrong = dates.is_null() & values.is_not_null()
         if wrong.any():
             raise self._not_a_date(values, wrong)
@@ -139,7 +141,7 @@ class Datetime:
         if state.has_times:
             cycles.append((stamps % _DAY_US).to_numpy() / _DAY_US)
         angles = 2 * np.pi * np.stack(cycles, axis=1)
-        waves = np.stack([np.sin(angles), np.cos(angles)], axis=2).reshape(len(values), -1)
+        waves = np.stack([np.sin(angles), np.cos(angles)], axis=2).reshape(len(values), 2 * len(cycles))
         year = (dates.dt.year().to_numpy() - state.year[0]) / state.year[1]
         elapsed = (stamps.to_numpy() / _DAY_US - state.elapsed[0]) / state.elapsed[1]
         arrays = {"value": np.column_stack([year, elapsed, waves]).astype(np.float32)}

@@ -13,7 +13,7 @@ from annotated_types import Ge, Len
 
 from danlu.base.errors import DataError
 from danlu.columns.column import Arrays, Field, State
-from danlu.columns.fault import no_values, show, wrong_dtype
+from danlu.columns.fault import no_values, wrong_dtype
 from danlu.columns.pictures import UnreadableError, each, read_picture, read_size, unreadable_reason
 from danlu.columns.pixels import channels_last, find_range, row_array, to_bytes, to_channels, to_fixed, to_size
 
@@ -265,7 +265,7 @@ def _array_reasons(values: pl.Series, rows: list[int]) -> list[str]:
 
 def _unreadable(values: pl.Series, row: int, reason: str) -> DataError:
     value = values[int(row)]
-    what = show(value) if isinstance(value, str) else "the picture"
+    what = value if isinstance(value, str) and not value.startswith("data:") else "the picture"
     return DataError(
         f"{what} cannot be read: {reason}",
         where=f"column {values.name}, row {row}",

@@ -266,10 +266,10 @@ def _infer_words(look: _Look, note: str = "") -> Inferred:
     is_text = count > known / 2 and _are_sentences(look, values)
     if look.is_target:
         return Inferred("category", {}, note or f"{count:,} different words", "text" if is_text else "")
-    if is_text:
-        return Inferred("ignore", {}, f"free text ({count:,} different texts in {known:,} rows), not used yet", "text")
     if count > known / 2 and bool(values.str.contains(_HASH).all()):
         return Inferred("ignore", {}, "hashes or UUIDs", "id")
+    if is_text:
+        return Inferred("ignore", {}, f"free text ({count:,} different texts in {known:,} rows), not used yet", "text")
     if look.each_once and known >= _MANY_ROWS // 2:
         return Inferred("ignore", {}, "each value occurs once", "id")
     if count > _MANY_VALUES or (count > _FEW_CLASSES and known < _RARE * count):
@@ -289,10 +289,12 @@ def _infer_many_words(look: _Look) -> Inferred:
 
 
 def _are_sentences(look: _Look, values: pl.Series) -> bool:
-    """Whether a row has at least 5 words, 40 characters or 10 Chinese, Japanese or Korean ones on average."""
+    """Whether a row has at least 5 words, 2 long ones or 10 Chinese, Japanese or Korean characters on average."""
 
     def mean(lengths: pl.Series) -> float:
         return float(np.average(lengths.to_numpy(), weights=look.counts))
 
-    words = values.str.count_matches(r"\S+")
-    return mean(words) >= 5 or mean(values.str.len_chars()) >= 40 or mean(values.str.count_matches(_CJK)) >= 10
+    words = mean(values.str.count_matches(r"\S+"))
+    if words >= 5 or (words >= 2 and mean(values.str.len_chars()) >= 40):
+        return True
+    return mean(values.str.count_matches(_CJK)) >= 10

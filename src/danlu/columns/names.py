@@ -6,9 +6,9 @@ import re
 
 _KEYS = frozenset(("id", "ids", "uid", "pid", "oid", "sid", "cid", "gid", "uuid", "guid", "rowid"))
 _ROW_NUMBERS = _KEYS | frozenset(("index", "idx", "no", "nr", "key", "row", "number"))
-_CODES = frozenset(
-    "code codes zip zipcode postcode postal phone tel telephone mobile type class pclass subclass kind".split()
-)
+_POST = frozenset(("zip", "zipcode", "postcode", "postal"))
+_PHONE = frozenset(("phone", "tel", "telephone", "mobile"))
+_CODES = _POST | _PHONE | frozenset(("code", "codes", "type", "class", "pclass", "subclass", "kind"))
 _CHINESE_KEYS = ("编号", "序号", "工号", "学号", "单号", "流水号", "身份证", "账号", "卡号", "主键", "标识")
 _CHINESE_CODES = ("编码", "代码", "邮编", "电话", "手机", "类型", "类别", "区号")
 

@@ -98,9 +98,10 @@ def _deviation(values: np.ndarray) -> float:
 def _fit_quantiles(values: np.ndarray) -> Scale:
     """Quantiles at even steps and their normal scores; equal quantiles become one row with their scores' mean."""
     count = min(_QUANTILES, len(values))
-    levels = (np.arange(count) + 0.5) / count  # midpoints keep the ends finite
+    levels = np.linspace(0, 1, count) if count > 1 else np.array([0.5])
     table, group = np.unique(np.quantile(values, levels), return_inverse=True)
-    scores = np.bincount(group, weights=_normal_score(levels)) / np.bincount(group)
+    margin = 0.5 / len(values)  # the normal score of level 0 or 1 would be infinite
+    scores = np.bincount(group, weights=_normal_score(np.clip(levels, margin, 1 - margin))) / np.bincount(group)
     return Scale("quantile", (0.0, _deviation(values)), table, scores)
 
 
