@@ -29,6 +29,7 @@ _DIRECTIVES = {
     "%.f": r"(?:\.\d+)?",
     "%#z": r"(?:Z|[+-]\d{2}:?\d{2})",
 }
+_MOST_FAILURES = 100
 _ISO_DATES = ("%Y-%m-%d",)
 _SURE_DATES = (
     "%Y/%m/%d",
@@ -99,6 +100,8 @@ def read_dates(values: pl.Series, format: str) -> pl.Series:
 def read_all(values: pl.Series, formats: tuple[str, ...], first: str = "") -> pl.Series:
     """Texts as datetimes, each in whichever of `formats` it is written; null where it is in none.
 
+    The first value that is in none is always null; after a hundred of them the rest is not tried.
+
     Args:
         values: (N,) strings or nulls.
         formats: forms that exclude one another.
@@ -108,11 +111,15 @@ def read_all(values: pl.Series, formats: tuple[str, ...], first: str = "") -> pl
         read_dates(values, first) if first else pl.Series(values.name, [None] * len(values), dtype=pl.Datetime("us"))
     )
     left = (dates.is_null() & values.is_not_null()).arg_true()
+    failures = 0
     while len(left):
         texts = values.gather(left)
         format = next(iter(_candidates(texts[0], formats)), "")
         if not format:
-            break
+            left, failures = left[1:], failures + 1
+            if failures == _MOST_FAILURES:
+                break
+            continue
         found = read_dates(texts, format)
         known = found.is_not_null()
         dates = dates.scatter(left.filter(known), found.filter(known))

@@ -63,7 +63,7 @@ class _Look:
     Attributes:
         name: its name.
         is_target: whether it is to be predicted.
-        values: (K,) distinct values without nulls.
+        values: (K,) distinct values without nulls, in the order of their first rows.
         counts: (K,) rows of each.
         num_rows: all rows, the missing ones too.
     """
@@ -124,7 +124,7 @@ def infer(values: pl.Series, *, is_target: bool, name: str) -> Inferred:
 
 
 def _look(known: pl.Series, num_rows: int, is_target: bool, name: str) -> _Look:
-    counted = known.alias("value").value_counts(name="rows").sort("value")
+    counted = pl.DataFrame({"value": known}).group_by("value", maintain_order=True).len("rows")
     return _Look(name, is_target, counted["value"], counted["rows"].to_numpy(), num_rows)
 
 
@@ -244,9 +244,9 @@ def _infer_integers(look: _Look, count: int, low: float, high: float, written_wh
         in_turn = written_whole and high - low + 1 == known >= _MANY_ROWS
         if in_turn and known == look.num_rows:
             return Inferred("ignore", {}, f"it numbers the rows from {low:.0f} to {high:.0f}", "id")
-        if numbers_rows(look.name):
+        if numbers_rows(look.name) or is_code(look.name):
             return Inferred("ignore", {}, "each value occurs once, and its name is an id's", "id")
-    elif is_key(look.name) or (is_code(look.name) and count < known / 2):
+    elif is_key(look.name) or is_code(look.name):
         return _infer_words(look, f"{count:,} different integers, taken for codes because of the name")
     # How many of something starts at 0; 1 to 4 or 5 without a 0 is mostly a code or a grade.
     if known >= 10 * count and (count <= 3 or (count <= 5 and low >= 1)):

@@ -9,8 +9,8 @@ _ROW_NUMBERS = _KEYS | frozenset(("index", "idx", "no", "nr", "key", "row", "num
 _POST = frozenset(("zip", "zipcode", "postcode", "postal"))
 _PHONE = frozenset(("phone", "tel", "telephone", "mobile"))
 _CODES = _POST | _PHONE | frozenset(("code", "codes", "type", "class", "pclass", "subclass", "kind"))
-_CHINESE_KEYS = ("编号", "序号", "工号", "学号", "单号", "流水号", "身份证", "账号", "卡号", "主键", "标识")
-_CHINESE_CODES = ("编码", "代码", "邮编", "电话", "手机", "类型", "类别", "区号")
+_CHINESE_KEYS = ("编号", "序号", "工号", "学号", "单号", "流水号", "身份证", "身份证号", "账号", "卡号", "主键", "标识")
+_CHINESE_CODES = ("编码", "代码", "邮编", "电话", "手机", "号码", "手机号", "类型", "类别", "区号")
 
 
 def _parts(name: str) -> list[str]:
@@ -21,7 +21,7 @@ def _parts(name: str) -> list[str]:
 def is_key(name: str) -> bool:
     """Whether a name is an id's: it ends in id, or says so in Chinese."""
     parts = _parts(name)
-    return bool(parts and parts[-1] in _KEYS) or any(word in name for word in _CHINESE_KEYS)
+    return bool(parts and parts[-1] in _KEYS) or name.endswith(_CHINESE_KEYS)
 
 
 def numbers_rows(name: str) -> bool:
@@ -31,8 +31,10 @@ def numbers_rows(name: str) -> bool:
 
 
 def is_code(name: str) -> bool:
-    """Whether a name says that its integers are codes, not quantities."""
-    return any(part in _CODES for part in _parts(name)) or any(word in name for word in _CHINESE_CODES)
+    """Whether a name says that its integers are codes, not quantities: `zip_code` does, `class_size` does not."""
+    *before, last = _parts(name) or [""]
+    called = last in ("number", "no", "nr") and bool(before) and before[-1] in _PHONE | _POST
+    return last in _CODES or called or name.endswith(_CHINESE_CODES)
 
 
 def is_year(name: str, low: float, high: float) -> bool:

@@ -12,7 +12,8 @@ from danlu.columns.column import fit_column
     "values",
     [
         ["yes", "NO"], ["True", "false"], ["Y", "n"], ["t", "F"], ["on", "off"], ["1", "0"], ["1.0", "0.0"],
-        ["是", "否"], ["真", "假"], ["对", "错"], [1, 0], [1.0, 0.0], [True, False], pl.Series(["yes", "no"], dtype=pl.Categorical),
+        ["是", "否"], ["真", "假"], ["对", "错"], [1, 0], [1.0, 0.0], [True, False],
+        pl.Series(["yes", "no"], dtype=pl.Categorical),
     ],
 )  # fmt: skip
 def test_words_for_yes_and_no(values: list[object]) -> None:

@@ -26,7 +26,8 @@ def test_dates_that_can_be_read_one_way(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["2024-01-05 10:30", "2024-01-05T10:30:00", "2024-01-05 10:30:00.000", "2024-01-05T10:30:00Z",
-     "2024-01-05T12:30:00+02:00", "2024-01-05 12:30+0200", "2024/1/5 10:30", "2024年1月5日 10时30分", "2024年1月5日 10:30:00", "2024-01-05 10:30 AM",
+     "2024-01-05T12:30:00+02:00", "2024-01-05 12:30+0200", "2024/1/5 10:30",
+     "2024年1月5日 10时30分", "2024年1月5日 10:30:00", "2024-01-05 10:30 AM",
      "5.1.2024 10:30:00", "20240105103000"],
 )  # fmt: skip
 def test_times_and_zones(text: str) -> None:
@@ -103,6 +104,13 @@ def test_all_values_together_tell_the_format(texts: list[str], format: str, othe
     found = find_format(pl.Series(texts))
     assert found is not None
     assert (found.format, found.other, found.num_bad) == (format, other, 0)
+
+
+def test_bad_values_are_counted_where_there_are_several_forms() -> None:
+    texts = ["2024-01-05", "soon", *(f"{day}.1.2024" for day in range(1, 29)), "2024-02-30", "2024/1/7"]
+    found = find_format(pl.Series(texts))
+    assert found is not None
+    assert (found.format, found.num_bad, found.bad) == ("auto", 2, ("soon", "2024-02-30"))
 
 
 def test_words_have_no_format() -> None:

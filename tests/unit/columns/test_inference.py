@@ -88,6 +88,9 @@ SENTENCES = [f"the {word} thing is number {row} of them" for row, word in enumer
         (UUIDS, "x", ("ignore", "id")),
         (HASHES + HASHES[:30], "x", ("ignore", "id")),
         ([f"A-{row:05}" for row in range(100)], "x", ("ignore", "id")),
+        ([13800000000 + int(value) for value in RANDOM.permutation(10_000)[:100]], "phone_number", ("ignore", "id")),
+        (cycle([13, 47, 20, 11, 12, 19, 31]), "area_code", ("category", "")),
+        (cycle([13, 47, 20, 11, 12, 19, 31]), "class_size", ("number", "")),
         # words
         (cycle(["red", "green", "blue"]), "x", ("category", "")),
         (SENTENCES, "x", ("ignore", "text")),
@@ -147,7 +150,7 @@ def test_what_a_target_is_taken_for(values: object, expected: tuple[str, str]) -
 def test_a_few_values_that_are_no_numbers_are_shown() -> None:
     found = verdict([*NUMBERS, "unknown", "unknown", "n.a."])
     assert short(found) == ("number", "mixed_values")
-    assert found.note == "3 of 203 values are not numbers ('n.a.', 'unknown')"
+    assert found.note == "3 of 203 values are not numbers ('unknown', 'n.a.')"
 
 
 def test_more_of_them_make_it_words() -> None:
