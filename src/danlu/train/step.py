@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from danlu.prepare.prepared import Prepared, Split
 from danlu.recipe.schema import Recipe
 from danlu.train.flat import load_weights
 from danlu.train.loop import Loop, Monitor
-from danlu.train.observers import JsonLines, TensorBoard
+from danlu.train.observers import JsonLines, Observer, TensorBoard
 from danlu.train.plan import Plan, class_weights, make_plan
 
 
@@ -65,17 +66,49 @@ def _fit(
     recipe: Recipe, network: Network, prepared: Prepared, training: Split, plan: Plan, inputs: str, run: Run
 ) -> dict[str, Any]:
     """Run the loop to its end and record the step."""
-    folder = run.step("train")
+    started, folder = time.monotonic(), run.step("train")
+    board = TensorBoard(folder)
+    observers = (JsonLines(folder / "history.jsonl"), board)
+    loop = make_loop(recipe, network, training, prepared.split("validation"), plan, folder, inputs, observers)
+    position = loop.start()
+    if position.count:
+        run.progress.say(f"train: going on from epoch {position.epoch + 1}, step {position.step + 1}")
+    with run.progress.task("train", plan.total_steps, position.count) as task:
+        loop.fit(task)
+    board.close()
+    write_json(folder / "history.json", loop.position.history)
+    at, weights = loop.position, folder / "best.safetensors"
+    facts = {**asdict(plan), "steps": at.count, "seconds": round(at.seconds, 3), "monitor": loop.monitor.name}
+    facts |= {"epochs_run": at.epoch, "stopped_early": at.stopped, "python": sys.version.split()[0]}
+    facts |= {"rows_per_second": round(at.epoch * training.num_rows / max(at.seconds, 1e-9))}
+    result = {"weights_hash": hash_file(weights), "best_epoch": at.best_epoch, "facts": facts}
+    outputs = [weights, folder / "history.json", folder / "history.jsonl"]
+    return run.finish("train", inputs, outputs, result, seconds=time.monotonic() - started)
+
+
+def make_loop(
+    recipe: Recipe,
+    network: Network,
+    training: Split,
+    validation: Split,
+    plan: Plan,
+    folder: Path,
+    inputs: str = "",
+    observers: Sequence[Observer] = (),
+) -> Loop:
+    """The loop that a recipe asks for, on the plan's device and threads.
+
+    Raises:
+        RecipeError: a monitored metric or a class weight that does not fit the target.
+    """
     torch.set_num_threads(plan.threads)
     torch.set_flush_denormal(True)  # numbers below 1e-38 cost a hundred times as much as others
     network.to(plan.device)
-    board = TensorBoard(folder)
-    metrics = chosen(network.task, recipe.evaluate.metrics)
-    monitor = _monitor(recipe, network)
-    loop = Loop(
+    metrics, monitor = chosen(network.task, recipe.evaluate.metrics), _monitor(recipe, network)
+    return Loop(
         network=network,
         training=training,
-        validation=prepared.split("validation"),
+        validation=validation,
         section=recipe.train,
         plan=plan,
         optimizer=recipe.train.optimizer.build("optimizers"),
@@ -86,23 +119,8 @@ def _fit(
         seed=recipe.seed,
         folder=folder,
         inputs=inputs,
-        observers=(JsonLines(folder / "history.jsonl"), board),
+        observers=observers,
     )
-    position = loop.start()
-    if position.count:
-        run.progress.say(f"train: going on from epoch {position.epoch + 1}, step {position.count}")
-    started = time.monotonic()
-    with run.progress.task("train", plan.total_steps, position.count) as task:
-        loop.fit(task)
-    board.close()
-    write_json(folder / "history.json", loop.position.history)
-    at, weights = loop.position, folder / "best.safetensors"
-    facts = {**asdict(plan), "steps": at.count, "seconds": round(at.seconds, 3), "monitor": monitor.name}
-    facts |= {"epochs_run": at.epoch, "stopped_early": at.stopped, "python": sys.version.split()[0]}
-    facts |= {"rows_per_second": round(at.epoch * training.num_rows / max(at.seconds, 1e-9))}
-    result = {"weights_hash": hash_file(weights), "best_epoch": at.best_epoch, "facts": facts}
-    outputs = [weights, folder / "history.json", folder / "history.jsonl"]
-    return run.finish("train", inputs, outputs, result, seconds=time.monotonic() - started)
 
 
 def _monitor(recipe: Recipe, network: Network) -> Monitor:

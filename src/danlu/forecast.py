@@ -1,0 +1,106 @@
+"""What a recipe will come to before it is run: rows, parameters, memory, time."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from danlu.base.progress import Progress, Quiet
+from danlu.recipe.schema import Recipe
+
+if TYPE_CHECKING:
+    from danlu.design import Network
+    from danlu.prepare.prepared import Finding
+    from danlu.train.plan import Plan
+
+_WARM, _TIMED = 2, 7
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a recipe will come to.
+
+    Attributes:
+        task: binary, multiclass or regression.
+        sizes: rows in each split.
+        columns: input columns that are used.
+        findings: what the audit noticed; errors among them would stop the run.
+        parameters: trainable numbers.
+        flops: operations of one row forward.
+        memory_mb: training memory: weights, gradients, moments and activations, and the rows gathered at once.
+        plan: batch size, epochs, steps, threads, device.
+        step_ms: a training step, measured on rows of zeros.
+        seconds: of training if no epoch is spared by early stopping.
+        bundle_mb: size of the weights in a bundle (graph and checkpoint).
+    """
+
+    task: str
+    sizes: dict[str, int]
+    columns: int
+    findings: tuple[Finding, ...]
+    parameters: int
+    flops: int
+    memory_mb: float
+    plan: Plan
+    step_ms: float
+    seconds: float
+    bundle_mb: float
+
+
+def forecast(recipe: Recipe, *, progress: Progress | None = None) -> Forecast:
+    """Read and fit the data in memory, assemble the network, time a few steps on zeros. Nothing is written.
+
+    Raises:
+        DanluError: whatever would stop the run before its first step.
+    """
+    from danlu.prepare.step import outlook
+
+    look = outlook(recipe, progress or Quiet())
+    from danlu.design import describe, design
+    from danlu.train.plan import make_plan
+
+    network = design(recipe, look.schema)
+    plan = make_plan(recipe.train, describe(network), look.sizes["train"])
+    costs = describe(network, plan.batch_size)
+    step_s = _step_s(recipe, network, plan)
+    return Forecast(
+        task=network.task.name,
+        sizes=dict(look.sizes),
+        columns=len(look.schema.inputs),
+        findings=look.findings,
+        parameters=costs.parameters,
+        flops=costs.flops,
+        memory_mb=costs.memory_mb,
+        plan=plan,
+        step_ms=step_s * 1e3,
+        seconds=step_s * plan.total_steps,
+        bundle_mb=2 * 4 * costs.parameters / 1e6,
+    )
+
+
+def _step_s(recipe: Recipe, network: Network, plan: Plan) -> float:
+    """Seconds of one training step: the median of a few on rows of zeros, by the loop's own step."""
+    from danlu.prepare.prepared import Split
+    from danlu.train.batches import batches
+    from danlu.train.step import make_loop
+
+    rows = plan.step_rows
+    inputs = {spec.name: np.zeros((rows, *spec.shape), spec.dtype) for spec in network.schema.input_specs}
+    (field,) = network.schema.target.fields
+    zeros = Split(inputs, np.zeros(rows, np.float32 if field.kind == "scalar" else np.int32), np.arange(rows))
+    plain = recipe.model_copy(update={"train": recipe.train.model_copy(update={"class_weights": None})})
+    loop = make_loop(plain, network, zeros, zeros, replace(plan, steps_per_epoch=1), Path("nowhere"))
+    loop.start()
+    network.train()
+    (batch,) = batches(zeros, seed=0, epoch=0, step_rows=rows, device=plan.device)
+    seconds = []
+    for _ in range(_WARM + _TIMED):
+        start = time.perf_counter()
+        loop.step(batch)
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds[_WARM:])
