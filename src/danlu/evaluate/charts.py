@@ -13,6 +13,7 @@ from itertools import pairwise
 
 WIDTH, HEIGHT = 360.0, 220.0
 _TOP, _RIGHT, _BOTTOM = 10.0, 14.0, 38.0
+_SLACK = 0.02  # data may pass the last tick by this much of a step before there is another tick
 _LETTER = 6.4  # mean width of a digit at 11 units, rounded up
 
 
@@ -55,7 +56,7 @@ def nice(values: Iterable[float], most: int = 5, *, whole: bool = False, zero: b
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
     step = max(step, 1.0) if whole else step
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    first, last = math.floor(low / step + _SLACK), math.ceil(high / step - _SLACK)
     ticks = tuple(round(index * step, 12) for index in range(first, last + 1))
     if whole:
         return Scale(low, high, tuple(tick for tick in ticks if low <= tick <= high))
@@ -206,7 +207,7 @@ class Bin:
 
 def reliability(title: str, bins: Sequence[Bin], *, x_label: str, y_label: str) -> str:
     """Stated probability against observed share, with the interval of each share."""
-    ticks = (0.0, 0.25, 0.5, 0.75, 1.0)
+    ticks = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
     plot = _plot(Scale(0, 1, ticks), Scale(0, 1, ticks), y_label, 300.0)
     body = [plot.axes(x_label, y_label), _diagonal(plot)]
     for item in bins:

@@ -23,7 +23,8 @@ METRICS = {
     "latency_ms": "Latency, ms",
     "size_mb": "Size, MB",
 }
-TASKS = {"binary": "Two classes", "multiclass": "Classes", "regression": "Regression"}
+_BOUNDED = ("accuracy", "balanced_accuracy", "precision", "recall", "f1", "roc_auc", "pr_auc", "r2")
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 BASELINES = {"majority": "Most frequent class", "boosting": "Boosted trees"}
 
 
@@ -38,26 +39,34 @@ def baseline_name(name: str, task: str) -> str:
 
 
 def figure(value: Any, *, signed: bool = False) -> str:
-    """A number as a person reads it: three decimals below ten, else four digits, with commas; n/a for null."""
+    """A number as a person reads it: three decimals below ten, else about four digits, with commas; n/a for null."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return NONE
     if isinstance(value, (bool, str)):
         return str(value)
-    sign = "+" if signed and value > 0 else ""
-    size = abs(value)
-    if size == int(size) and size < 1e15 and isinstance(value, int):
-        text = f"{value:,d}"
-    elif size >= 1e9 or 0 < size < 5e-4:
-        text = f"{value:.2e}"
-    elif size >= 1000:
-        text = f"{value:,.0f}"
-    elif size >= 100:
-        text = f"{value:.1f}"
-    elif size >= 10:
-        text = f"{value:.2f}"
-    else:
-        text = f"{value:.3f}"
-    return (sign + text).replace("-", "\N{MINUS SIGN}")
+    sign = "\N{MINUS SIGN}" if value < 0 else "+" if signed and value > 0 else ""
+    return sign + _digits(abs(value))
+
+
+def _digits(size: float) -> str:
+    if isinstance(size, int) and size < 1e15:
+        return f"{size:,d}"
+    if size >= 1e9 or 0 < size < 5e-4:
+        mantissa, power = f"{size:.2e}".split("e")
+        return f"{mantissa}×10{str(int(power)).translate(_RAISED)}"
+    if 0.9995 <= size < 1:  # not quite one: rounding may not make it so
+        return f"{math.floor(size * 1e4) / 1e4:.4f}"
+    for least, decimals in ((1000, 0), (100, 1), (10, 2)):
+        if size >= least:
+            return f"{size:,.{decimals}f}"
+    return f"{size:.3f}"
+
+
+def score_text(name: str, value: Any, *, signed: bool = False) -> str:
+    """A metric's value: as `figure`, but what is nearly zero on a scale that ends at one is 0.000."""
+    if name in _BOUNDED and value is not None and abs(value) < 5e-4:
+        return "0.000"
+    return figure(value, signed=signed)
 
 
 def percent(share: Any, decimals: int = 1) -> str:
@@ -70,11 +79,13 @@ def percent(share: Any, decimals: int = 1) -> str:
     return f"{share * 100:.{decimals}f} %" if share else "0 %"
 
 
-def interval_text(found: Mapping[str, Any], *, signed: bool = False) -> str:
-    """The ends of an interval, "0.848 – 0.858"; empty where there are none."""
-    if found.get("low") is None or found.get("high") is None:
+def interval_text(name: str, found: Mapping[str, Any], *, signed: bool = False) -> str:
+    """The ends of a metric's interval, "0.848 – 0.858" or "−0.015 to +0.002"; empty without two different ones."""
+    low, high = found.get("low"), found.get("high")
+    if low is None or high is None or low == high:
         return ""
-    return f"{figure(found['low'], signed=signed)} – {figure(found['high'], signed=signed)}"
+    between = " to " if signed or low < 0 else " – "
+    return score_text(name, low, signed=signed) + between + score_text(name, high, signed=signed)
 
 
 def large(value: Any) -> str:
@@ -85,3 +96,13 @@ def large(value: Any) -> str:
         if abs(value) >= unit:
             return f"{value / (1e3 if name == 'k' else unit):.3g} {name}"
     return f"{value:,.0f}"
+
+
+def plain(value: float) -> str:
+    """A number in a range: whole ones without decimals."""
+    return figure(int(value)) if float(value).is_integer() and abs(value) < 1e15 else figure(value)
+
+
+def short(text: str, most: int = 24) -> str:
+    """A text cut to `most` letters."""
+    return text if len(text) <= most else text[: most - 1] + "…"

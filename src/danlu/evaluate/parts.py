@@ -86,7 +86,7 @@ def parts_from_run(folder: Path) -> ReportParts:
         mistakes=_json(folder / "evaluate/mistakes.json"),
         variants=variants["variants"] if isinstance(variants, dict) else variants,
         parity=_json(folder / "deploy/parity.json"),
-        requirements=_json(folder / "deploy/requirements.json"),
+        requirements=(_json(folder / "deploy/requirements.json") or {}).get("requirements"),
         release=records["deploy"].get("result"),
         seconds=seconds or None,
         hashes=_hashes(prepared, training, started),

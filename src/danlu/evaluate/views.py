@@ -1,25 +1,17 @@
-"""What a report shows, section by section: JSON in, finished texts, tables and charts out.
-
-A section is {"key", "title", "blocks"}; a block is what one macro of the template draws:
-
-    note      a paragraph: text, tone ("", "good", "bad", "warn")
-    facts     pairs of a label and a value
-    table     head [(text, align)], rows [[cell]]; a cell is a text or {text, sub, tone, html, share, strong}
-    charts    figures beside each other: title, legend, svg, note
-    …         and those of one section alone: splits, findings, pictures, code
-"""
+"""What a report shows, section by section: JSON in, finished texts, tables and charts out (see `blocks`)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from danlu.base.progress import duration
 from danlu.evaluate import score_views
+from danlu.evaluate.blocks import NUMBER, Block, Cell, cell, chart, charts, code, facts, note, small, table
 from danlu.evaluate.charts import Line, line_chart, spark
-from danlu.evaluate.formats import TASKS, figure, large, metric_name, percent
+from danlu.evaluate.formats import figure, large, metric_name, percent, plain, score_text, short
 from danlu.evaluate.parts import ReportParts
 
-Block = dict[str, Any]
 _MOST_COLUMNS = 200
 _MOST_LAYERS = 200
 
@@ -27,17 +19,28 @@ _MOST_LAYERS = 200
 def summary(parts: ReportParts) -> dict[str, Any]:
     """The head of the page: name, what it predicts, the main score against its baselines, released or refused."""
     recipe, scores = parts.recipe or {}, parts.scores
-    data = recipe.get("data") or {}
     run = (parts.run or {}).get("name", "")
     return {
         "title": recipe.get("name") or run or "Danlu",
         "run": run,
-        "started": (parts.run or {}).get("started", ""),
-        "task": TASKS.get(scores["task"], scores["task"]) if scores else "",
-        "target": data.get("target", ""),
+        "started": _moment((parts.run or {}).get("started", "")),
+        "task": score_views.task_text(scores) if scores else "",
+        "target": _target(parts),
         "state": _state(parts),
         "main": score_views.main_score(scores) if scores else None,
     }
+
+
+def _target(parts: ReportParts) -> str:
+    recipe = parts.recipe or {}
+    data = recipe.get("data")
+    found = data.get("target") if isinstance(data, Mapping) else None
+    return str(found or recipe.get("target") or "")
+
+
+def _moment(text: str) -> str:
+    """2026-01-31T12:34:56+0800 as "2026-01-31 12:34"."""
+    return text[:16].replace("T", " ")
 
 
 def _state(parts: ReportParts) -> dict[str, str] | None:
@@ -49,18 +52,18 @@ def _state(parts: ReportParts) -> dict[str, str] | None:
         why = ", ".join(f"{metric_name(one['name'])} is {figure(one['got'])}, asked {one['asked']}" for one in missed)
         return {"text": "Refused", "tone": "bad", "why": why}
     if parts.parity is not None:
-        return {"text": "Released", "tone": "good", "why": "served is trained, row by row"}
+        return {"text": "Released", "tone": "good", "why": "what is served is what was trained, row by row"}
     return None
 
 
 def sections(parts: ReportParts) -> list[dict[str, Any]]:
-    """All sections for which there are parts, in the order of the six steps."""
+    """All sections for which there are parts."""
     makers: list[tuple[str, str, Callable[[], list[Block]]]] = [
-        ("scores", "Scores", lambda: score_views.score_blocks(parts.scores)),
         ("data", "Data", lambda: _data(parts)),
         ("audit", "Audit", lambda: _audit(parts.findings)),
         ("network", "Network", lambda: _network(parts.design)),
         ("training", "Training", lambda: _training(parts.history, parts.training)),
+        ("scores", "Scores", lambda: score_views.score_blocks(parts.scores)),
         ("mistakes", "Mistakes worth looking at", lambda: score_views.mistake_blocks(parts.mistakes, parts.scores)),
         ("compression", "Compression", lambda: score_views.variant_blocks(parts.variants, parts.scores, parts.release)),
         ("proof", "Proof", lambda: _proof(parts.parity)),
@@ -75,66 +78,46 @@ def _data(parts: ReportParts) -> list[Block]:
     blocks: list[Block] = []
     if parts.sizes:
         total = sum(parts.sizes.values()) or 1
-        blocks.append(
-            {
-                "kind": "splits",
-                "splits": [
-                    {
-                        "name": name.capitalize(),
-                        "rows": figure(rows),
-                        "share": rows / total,
-                        "percent": percent(rows / total),
-                    }
-                    for name, rows in parts.sizes.items()
-                ],
-            }
-        )
+        shares = [(name, rows, rows / total) for name, rows in parts.sizes.items()]
+        found = [
+            {"name": name.capitalize(), "rows": figure(rows), "share": share, "percent": percent(share)}
+            for name, rows, share in shares
+        ]
+        blocks.append({"kind": "splits", "splits": found})
     if parts.profile:
-        target = ((parts.recipe or {}).get("data") or {}).get("target")
+        target = _target(parts)
         shown = list(parts.profile.items())[:_MOST_COLUMNS]
-        head = [("Column", ""), ("Type", ""), ("Missing", "number"), ("Distinct", "number"), ("Values", ""), ("", "")]
+        head = [("Column", ""), ("Type", ""), ("Missing", NUMBER), ("Distinct", NUMBER), ("", ""), ("Values", "")]
         rows = [_column(name, figures, name == target) for name, figures in shown]
-        blocks.append({"kind": "table", "head": head, "rows": rows, "caption": "Columns of the training rows"})
+        blocks.append(table("Columns, from the training rows", head, rows))
         if len(shown) < len(parts.profile):
-            blocks.append(_note(f"{len(parts.profile) - len(shown):,} more columns are not shown."))
+            blocks.append(small([f"{len(parts.profile) - len(shown):,} more columns are not shown."]))
     return blocks
 
 
-def _column(name: str, figures: Mapping[str, Any], is_target: bool) -> list[Any]:
-    missing = figures.get("missing")
-    distinct = figures.get("distinct")
-    chart = _column_chart(name, figures)
+def _column(name: str, figures: Mapping[str, Any], is_target: bool) -> list[Cell]:
+    missing, distinct = figures.get("missing"), figures.get("distinct")
     return [
-        {"text": name, "sub": "target" if is_target else "", "strong": True},
-        {"text": figures.get("type", ""), "sub": ""},
-        percent(missing) if missing is not None else "",
-        figure(distinct) if distinct is not None else "",
-        {"text": _values(figures), "clip": True},
-        {"html": chart} if chart else "",
+        cell(name, sub="target" if is_target else "", strong=True, clip=True),
+        str(figures.get("type", "")),
+        "" if missing is None else percent(missing),
+        "" if distinct is None else figure(distinct),
+        cell("", svg=_column_chart(name, figures)),
+        cell(_values(figures), clip=True),
     ]
 
 
 def _values(figures: Mapping[str, Any]) -> str:
     """The range and middle of numbers, the range of times, the most frequent of others."""
     if figures.get("top"):
-        return ", ".join(f"{_short(item['value'])} ({large(item['count'])})" for item in figures["top"][:4])
-    if figures.get("min") is None:
+        return ", ".join(f"{short(item['value'])} ({large(item['count'])})" for item in figures["top"][:4])
+    low, high = figures.get("min"), figures.get("max")
+    if low is None or high is None:
         return str(figures.get("note", ""))
-    if isinstance(figures["min"], str):
-        return f"{figures['min']} … {figures['max']}"
+    if isinstance(low, str):
+        return f"{low} … {high}"
     middle = (figures.get("quantiles") or {}).get("0.5")
-    return f"{_plain(figures['min'])} … {_plain(figures['max'])}" + (
-        f", median {_plain(middle)}" if middle is not None else ""
-    )
-
-
-def _plain(value: float) -> str:
-    """A number in a range: whole ones without decimals."""
-    return figure(int(value)) if float(value).is_integer() and abs(value) < 1e15 else figure(value)
-
-
-def _short(text: str, most: int = 24) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
+    return f"{plain(low)} … {plain(high)}" + (f", median {plain(middle)}" if middle is not None else "")
 
 
 def _column_chart(name: str, figures: Mapping[str, Any]) -> str:
@@ -149,59 +132,66 @@ def _audit(findings: Sequence[Mapping[str, Any]] | None) -> list[Block]:
     if findings is None:
         return []
     if not findings:
-        return [_note("Nothing was found.", "good")]
+        return [note("Nothing was found.", "good")]
     tones = {"error": "bad", "warning": "warn", "note": ""}
     order = list(tones)
     ranked = sorted(findings, key=lambda one: order.index(one["severity"]))
-    return [{"kind": "findings", "findings": [{**one, "tone": tones[one["severity"]]} for one in ranked]}]
+    shown = [
+        {
+            "tone": tones[one["severity"]],
+            "severity": one["severity"],
+            "message": one["message"],
+            "remedy": one.get("remedy") or "",
+            "key": one["key"],
+        }
+        for one in ranked
+    ]
+    return [{"kind": "findings", "findings": shown}]
 
 
 def _network(design: Mapping[str, Any] | None) -> list[Block]:
     if design is None:
         return []
-    facts = [("Parameters", figure(design.get("parameters")))]
+    pairs = [("Parameters", figure(design.get("parameters")))]
     if design.get("flops") is not None:
-        facts.append(("Operations for one row", large(design["flops"])))
+        pairs.append(("Operations for one row", large(design["flops"])))
     if design.get("memory_mb") is not None:
-        facts.append(
-            ("Memory to train", f"{figure(design['memory_mb'])} MB for {figure(design.get('batch_size'))} rows")
-        )
+        memory = f"{design['memory_mb']:,.3g} MB at {figure(design.get('batch_size'))} rows a batch"
+        pairs.append(("Memory to train", memory))
     layers = design.get("layers") or []
-    head = [("Layer", ""), ("Type", ""), ("Output of one row", "number"), ("Parameters", "number")]
-    rows = [
-        [
-            {"text": one["name"], "mono": True},
-            one["type"],
-            " × ".join(map(str, one["shape"])),
-            figure(one["parameters"]),
-        ]
+    head = [("Layer", ""), ("Type", ""), ("Output of one row", NUMBER), ("Parameters", NUMBER)]
+    rows: list[list[Cell]] = [
+        [cell(one["name"], mono=True), one["type"], " × ".join(map(str, one["shape"])), figure(one["parameters"])]
         for one in layers[:_MOST_LAYERS]
     ]
-    return [{"kind": "facts", "facts": facts}, {"kind": "table", "head": head, "rows": rows, "caption": "Layers"}]
+    blocks = [facts(pairs), table("Layers, in the order they run", head, rows)]
+    if len(rows) < len(layers):
+        blocks.append(small([f"{len(layers) - len(rows):,} more layers are not shown."]))
+    return blocks
 
 
 def _training(history: Sequence[Mapping[str, Any]] | None, training: Mapping[str, Any] | None) -> list[Block]:
     if not history:
         return []
-    facts = (training or {}).get("facts") or {}
+    about = (training or {}).get("facts") or {}
     best = (training or {}).get("best_epoch")
-    monitor = facts.get("monitor") or "validation_loss"
+    monitor = about.get("monitor") or "validation_loss"
     mark = None if best is None else best + 1
     losses = [_curve(history, "loss", "second"), _curve(history, "validation_loss", "first")]
-    figures = [
-        {
-            "title": "Loss",
-            "legend": [("first", "validation"), ("second", "training")],
-            "svg": line_chart("Loss by epoch, training and validation", losses, x_label="epoch", mark=mark),
-        }
-    ]
-    if monitor != "validation_loss" and any(row.get(monitor) is not None for row in history):
+    figure_loss = line_chart("Loss by epoch, training and validation", losses, x_label="epoch", mark=mark)
+    shown = [chart("Loss", figure_loss, legend=[("first", "validation"), ("second", "training")])]
+    if any(_apart(row.get(monitor), row.get("validation_loss")) for row in history):
         name = metric_name(monitor)
-        chart = line_chart(f"{name} by epoch, validation", [_curve(history, monitor)], x_label="epoch", mark=mark)
-        figures.append({"title": f"{name}, watched on the validation rows", "legend": [], "svg": chart})
-    chart = line_chart("Learning rate by epoch", [_curve(history, "lr")], x_label="epoch")
-    figures.append({"title": "Learning rate", "legend": [], "svg": chart})
-    return [{"kind": "facts", "facts": _training_facts(history, best, facts)}, {"kind": "charts", "charts": figures}]
+        svg = line_chart(f"{name} by epoch, validation", [_curve(history, monitor)], x_label="epoch", mark=mark)
+        shown.append(chart(f"{name}, watched on validation", svg))
+    svg = line_chart("Learning rate by epoch", [_curve(history, "lr")], x_label="epoch")
+    shown.append(chart("Learning rate", svg))
+    return [facts(_training_facts(history, best, about)), charts(shown)]
+
+
+def _apart(one: float | None, other: float | None) -> bool:
+    """Whether there is a value to draw that is not the loss already drawn."""
+    return one is not None and (other is None or abs(one - other) > 1e-3 * abs(other))
 
 
 def _curve(history: Sequence[Mapping[str, Any]], name: str, kind: str = "first") -> Line:
@@ -209,17 +199,17 @@ def _curve(history: Sequence[Mapping[str, Any]], name: str, kind: str = "first")
 
 
 def _training_facts(
-    history: Sequence[Mapping[str, Any]], best: int | None, facts: Mapping[str, Any]
+    history: Sequence[Mapping[str, Any]], best: int | None, about: Mapping[str, Any]
 ) -> list[tuple[str, str]]:
-    found = [("Epochs", figure(len(history)) + (", stopped early" if facts.get("stopped_early") else ""))]
+    found = [("Epochs", figure(len(history)) + (", stopped early" if about.get("stopped_early") else ""))]
     if best is not None:
         found.append(("Best epoch", figure(best + 1)))
-    if facts.get("seconds") is not None:
-        found.append(("Time", f"{figure(facts['seconds'])} s"))
-    if facts.get("rows_per_second"):
-        found.append(("Rows per second", large(facts["rows_per_second"])))
-    if facts.get("device"):
-        found.append(("Device", str(facts["device"])))
+    if about.get("seconds") is not None:
+        found.append(("Time", duration(about["seconds"])))
+    if about.get("rows_per_second"):
+        found.append(("Rows per second", large(about["rows_per_second"])))
+    if about.get("device"):
+        found.append(("Device", str(about["device"])))
     return found
 
 
@@ -228,34 +218,23 @@ def _proof(parity: Mapping[str, Any] | None) -> list[Block]:
         return []
     passed = parity["passed"]
     text = "The bundle was opened in a new process and given the test rows as they were read. "
-    text += (
-        "Every output is the trained network's, within the tolerance."
-        if passed
-        else "Its outputs are not the network's."
-    )
-    facts = [("Rows compared", figure(parity.get("rows")))]
+    text += "Every output is the trained network's, within the tolerance." if passed else "It is not what was trained."
+    pairs = [("Rows compared", figure(parity.get("rows")))]
     for label, key in (("Largest difference", "max_difference"), ("Tolerance", "tolerance")):
         if parity.get(key) is not None:
-            facts.append((label, f"{parity[key]:.2g}"))
+            pairs.append((label, f"{parity[key]:.2g}"))
     if parity.get("torch_imported") is not None:
-        facts.append(("torch was imported", "yes" if parity["torch_imported"] else "no"))
-    blocks = [_note(text, "good" if passed else "bad"), {"kind": "facts", "facts": facts}]
+        pairs.append(("torch was imported", "yes" if parity["torch_imported"] else "no"))
+    blocks = [note(text, "good" if passed else "bad"), facts(pairs)]
     if parity.get("first_difference"):
-        blocks.append(
-            {
-                "kind": "code",
-                "title": "First row that differs",
-                "text": _lines(parity["first_difference"]),
-                "open": True,
-            }
-        )
+        blocks.append(code("First row that differs", _lines(parity["first_difference"]), opened=True))
     if parity.get("metrics"):
-        head = [("Metric", ""), ("Trained", "number"), ("Served", "number")]
-        rows = [
-            [metric_name(name), figure(pair.get("trained")), figure(pair.get("served"))]
+        head = [("Metric", ""), ("Trained", NUMBER), ("Served", NUMBER)]
+        rows: list[list[Cell]] = [
+            [metric_name(name), score_text(name, pair.get("trained")), score_text(name, pair.get("served"))]
             for name, pair in parity["metrics"].items()
         ]
-        blocks.append({"kind": "table", "head": head, "rows": rows, "caption": "Metrics on the test rows"})
+        blocks.append(table("Metrics on the test rows", head, rows, narrow=True))
     return blocks
 
 
@@ -268,43 +247,34 @@ def _lines(value: Any) -> str:
 def _requirements(requirements: Sequence[Mapping[str, Any]] | None) -> list[Block]:
     if not requirements:
         return []
-    head = [("Requirement", ""), ("Asked", "number"), ("Got", "number"), ("", "")]
-    rows = [
+    head = [("Requirement", ""), ("Asked", NUMBER), ("Got", NUMBER), ("", "")]
+    rows: list[list[Cell]] = [
         [
             metric_name(one["name"]),
             str(one["asked"]),
             figure(one["got"]),
-            {"text": "met" if one["met"] else "not met", "tone": "good" if one["met"] else "bad"},
+            cell("met", tone="good") if one["met"] else cell("not met", tone="bad"),
         ]
         for one in requirements
     ]
-    return [{"kind": "table", "head": head, "rows": rows, "caption": "What the recipe requires"}]
+    return [table("What the recipe requires", head, rows, narrow=True)]
 
 
 def _provenance(parts: ReportParts) -> list[Block]:
-    facts: list[tuple[str, str]] = []
+    pairs: list[tuple[str, str]] = []
     if parts.recipe and parts.recipe.get("seed") is not None:
-        facts.append(("Seed", str(parts.recipe["seed"])))
+        pairs.append(("Seed", str(parts.recipe["seed"])))
     if parts.run and parts.run.get("started"):
-        facts.append(("Started", str(parts.run["started"])))
-    facts += _flat(parts.environment or {})
-    blocks: list[Block] = [{"kind": "facts", "facts": facts}] if facts else []
+        pairs.append(("Started", str(parts.run["started"])))
+    pairs += _flat(parts.environment or {})
+    blocks: list[Block] = [facts(pairs)] if pairs else []
     if parts.seconds:
-        rows = [[step.capitalize(), f"{figure(seconds)} s"] for step, seconds in parts.seconds.items()]
-        blocks.append(
-            {
-                "kind": "table",
-                "head": [("Step", ""), ("Time", "number")],
-                "rows": rows,
-                "caption": "Time",
-                "narrow": True,
-            }
-        )
+        rows: list[list[Cell]] = [[step.capitalize(), duration(took)] for step, took in parts.seconds.items()]
+        blocks.append(table("Time of each step", [("Step", ""), ("Time", NUMBER)], rows, narrow=True))
     if parts.hashes:
-        text = "\n".join(f"{name}: {value}" for name, value in parts.hashes.items())
-        blocks.append({"kind": "code", "title": "Hashes", "text": text, "open": False})
+        blocks.append(code("Hashes", "\n".join(f"{name}: {value}" for name, value in parts.hashes.items())))
     if parts.recipe_text:
-        blocks.append({"kind": "code", "title": "The whole recipe", "text": parts.recipe_text, "open": False})
+        blocks.append(code("The whole recipe, as it was resolved", parts.recipe_text))
     return blocks
 
 
@@ -314,7 +284,3 @@ def _flat(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     for name, value in values.items():
         found += _flat(value) if isinstance(value, Mapping) else [(name.replace("_", " "), str(value))]
     return found
-
-
-def _note(text: str, tone: str = "") -> Block:
-    return {"kind": "note", "text": text, "tone": tone}
