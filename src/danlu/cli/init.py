@@ -32,7 +32,8 @@ def init(
     if output.exists() and not force:
         hint = "choose another name with -o, or overwrite it with --force"
         raise DanluError(f"{output} exists already", where=str(output), hint=hint)
-    text = propose(seen_from(output.parent, data), target or own_target(data), output.parent)
+    folder = output.parent.absolute()
+    text = propose(seen_from(folder, data), target or own_target(data), folder)
     write_text(output, text)
     write_bytes(output.parent / SCHEMA_FILE.name, SCHEMA_FILE.read_bytes())
     print(f"wrote {output}\nnext: danlu check {output}, then danlu run {output}")

@@ -51,7 +51,8 @@ def _steps(result: Result) -> list[str]:
 def prepared_lines(prepared: Prepared) -> list[str]:
     """Rows, columns and findings."""
     sizes = " · ".join(f"{name} {rows:,}" for name, rows in prepared.sizes.items())
-    columns = f"{len(prepared.schema.inputs)} columns predict {prepared.schema.target.name}"
+    count = len(prepared.schema.inputs)
+    columns = f"{count} column{'s predict' if count != 1 else ' predicts'} {prepared.schema.target.name}"
     findings = [f"{one.severity}: {one.message} [{one.key}]" for one in prepared.findings]
     return [f"rows: {sizes}", columns, *findings]
 

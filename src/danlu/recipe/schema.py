@@ -452,7 +452,7 @@ class Recipe(Section):
     def based(self, folder: Path) -> Self:
         """The same recipe with its relative paths beginning at `folder`."""
         copy = self.model_copy()
-        copy._base = Path(folder)
+        copy._base = Path(folder).absolute()
         return copy
 
     def __eq__(self, other: object) -> bool:
