@@ -106,3 +106,8 @@ def plain(value: float) -> str:
 def short(text: str, most: int = 24) -> str:
     """A text cut to `most` letters."""
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def sentence(text: str) -> str:
+    """A message with a full stop."""
+    return text if text.endswith((".", "!", "?", "。")) else text + "."

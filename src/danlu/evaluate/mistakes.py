@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from danlu.columns.column import Schema
-from danlu.evaluate.pictures import data_uri
+from danlu.evaluate.pictures import thumbnail
 from danlu.prepare.prepared import Split
 from danlu.tasks.task import Answers
 
@@ -35,7 +35,7 @@ def mistakes(
 
     Returns:
         At most 24 of {"row" (in the source, from 0), "truth", "answer", "probability" (of the answer) or "error"
-        (answer minus truth), "values" (column → text), "pictures" (column → data address)}.
+        (answer minus truth), "values" (column → text), "pictures" (column → `thumbnail`)}.
     """
     pictures = {slot.column: slot.input for slot in schema.slots if slot.field.kind == "image"}
     columns = [column.name for column in schema.inputs if column.name not in pictures][:_MOST_COLUMNS]
@@ -48,7 +48,7 @@ def mistakes(
                 "row": int(split.rows[index]),
                 **judged,
                 "values": {name: _text(values.get(name)) for name in columns},
-                "pictures": {name: data_uri(np.asarray(split.inputs[key][index])) for name, key in pictures.items()},
+                "pictures": {name: thumbnail(np.asarray(split.inputs[key][index])) for name, key in pictures.items()},
             }
         )
     return found

@@ -31,7 +31,7 @@ class ReportParts:
         scores: the score card, see `Scores`.
         mistakes: see `mistakes`.
         variants: {name, size_mb, latency_ms, scores, accepted, reason} each, fp32 first.
-        parity: {passed, rows, max_difference, tolerance, first_difference, metrics, torch_imported}.
+        parity: {passed, reason, rows, max_difference, tolerance, first_difference, metrics, torch_imported}.
         requirements: {name, asked, got, met} each.
         release: what the step `deploy` came to.
         seconds: step → seconds.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import struct
 import zlib
+from typing import Any
 
 import numpy as np
 
@@ -35,15 +36,16 @@ def _edges(length: int, parts: int) -> np.ndarray:
     return np.linspace(0, length, parts + 1).round().astype(np.int64)
 
 
-def data_uri(pixels_HWC: np.ndarray, size: int = 96) -> str:
-    """A picture of at most `size` × `size` as a PNG inside a `data:` address.
+def thumbnail(pixels_HWC: np.ndarray, size: int = 128) -> dict[str, Any]:
+    """A picture of at most `size` × `size` as a PNG inside a `data:` address: {"address", "width", "height"}.
 
     Args:
         pixels_HWC: (H, W, C) uint8, one channel (grey), three (RGB) or four (RGBA).
         size: largest height and width.
     """
     small = shrink(pixels_HWC[None], size)[0].round().astype(np.uint8)
-    return "data:image/png;base64," + base64.b64encode(png(small)).decode("ascii")
+    address = "data:image/png;base64," + base64.b64encode(png(small)).decode("ascii")
+    return {"address": address, "width": small.shape[1], "height": small.shape[0]}
 
 
 def png(pixels_HWC: np.ndarray) -> bytes:

@@ -214,7 +214,7 @@ def mistake_blocks(mistakes: Sequence[Mapping[str, Any]] | None, scores: Mapping
 def _card(one: Mapping[str, Any], classes: bool) -> dict[str, Any]:
     said = percent(one["probability"]) if classes else f"error {figure(one['error'], signed=True)}"
     return {
-        "pictures": list(one["pictures"].items()),
+        "pictures": [{"name": name, **picture} for name, picture in one["pictures"].items()],
         "truth": _value(one["truth"]),
         "answer": _value(one["answer"]),
         "said": said,

@@ -9,9 +9,10 @@ from danlu.base.progress import duration
 from danlu.evaluate import score_views
 from danlu.evaluate.blocks import NUMBER, Block, Cell, cell, chart, charts, code, facts, note, small, table
 from danlu.evaluate.charts import Line, line_chart, spark
-from danlu.evaluate.formats import figure, large, metric_name, percent, plain, score_text, short
+from danlu.evaluate.formats import figure, large, metric_name, percent, plain, score_text, sentence, short
 from danlu.evaluate.parts import ReportParts
 
+_NOT_TRAINED = "what would be served is not what was trained"
 _MOST_COLUMNS = 200
 _MOST_LAYERS = 200
 
@@ -47,7 +48,7 @@ def _state(parts: ReportParts) -> dict[str, str] | None:
     """Released, refused (and why), or nothing where deployment has not been tried."""
     missed = [one for one in parts.requirements or () if not one["met"]]
     if parts.parity is not None and not parts.parity["passed"]:
-        return {"text": "Refused", "tone": "bad", "why": "what would be served is not what was trained"}
+        return {"text": "Refused", "tone": "bad", "why": parts.parity.get("reason") or _NOT_TRAINED}
     if missed:
         why = ", ".join(f"{metric_name(one['name'])} is {figure(one['got'])}, asked {one['asked']}" for one in missed)
         return {"text": "Refused", "tone": "bad", "why": why}
@@ -218,14 +219,19 @@ def _proof(parity: Mapping[str, Any] | None) -> list[Block]:
         return []
     passed = parity["passed"]
     text = "The bundle was opened in a new process and given the test rows as they were read. "
-    text += "Every output is the trained network's, within the tolerance." if passed else "It is not what was trained."
-    pairs = [("Rows compared", figure(parity.get("rows")))]
+    text += "Every output is the trained network's, within the tolerance." if passed else ""
+    reason = parity.get("reason") or ("" if passed else _NOT_TRAINED)
+    pairs = [("Variant", str(parity["variant"]))] if parity.get("variant") else []
+    if parity.get("rows") is not None:
+        pairs.append(("Rows compared", figure(parity["rows"])))
     for label, key in (("Largest difference", "max_difference"), ("Tolerance", "tolerance")):
         if parity.get(key) is not None:
-            pairs.append((label, f"{parity[key]:.2g}"))
+            pairs.append((label, figure(float(parity[key]))))
     if parity.get("torch_imported") is not None:
         pairs.append(("torch was imported", "yes" if parity["torch_imported"] else "no"))
-    blocks = [note(text, "good" if passed else "bad"), facts(pairs)]
+    blocks = [note(text.strip(), "good" if passed else ""), facts(pairs)]
+    if reason:
+        blocks.insert(1, small([sentence(reason)]) if passed else note(sentence(reason), "bad"))
     if parity.get("first_difference"):
         blocks.append(code("First row that differs", _lines(parity["first_difference"]), opened=True))
     if parity.get("metrics"):
