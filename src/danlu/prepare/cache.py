@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
-import os
 import shutil
-from collections.abc import Callable
+import tempfile
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from danlu.base.errors import DanluError
@@ -14,6 +16,9 @@ from danlu.base.files import hash_file, storage_error, write_json
 from danlu.base.progress import Progress
 
 _MANIFEST = "manifest.json"
+_LOCK = ".lock"
+# A half-built folder without a lock is younger than this only while its process is about to lock it.
+_UNLOCKED_S = 60
 
 
 def cached(root: Path, key: str, build: Callable[[Path], None], progress: Progress) -> tuple[Path, bool]:
@@ -39,19 +44,30 @@ def cached(root: Path, key: str, build: Callable[[Path], None], progress: Progre
             return folder, False
         progress.say(f"the encoded data in {folder} is damaged ({fault}): building it anew")
         _remove(folder)
-    partial = root / f".{key}.{os.getpid()}.partial"
     try:
+        root.mkdir(parents=True, exist_ok=True)
         _sweep(root)
-        partial.mkdir(parents=True)
-        build(partial)
-        _write_manifest(partial)
-        with contextlib.suppress(FileExistsError):
-            _rename(partial, folder)
+        with _partial(root, key) as partial:
+            build(partial)
+            _write_manifest(partial)
+            with contextlib.suppress(FileExistsError):
+                _rename(partial, folder)
     except OSError as error:
         raise storage_error(folder, error) from error
+    return folder, True
+
+
+@contextlib.contextmanager
+def _partial(root: Path, key: str) -> Iterator[Path]:
+    """An empty folder to build in, locked for as long as this process lives; gone at the end unless it was renamed."""
+    partial = Path(tempfile.mkdtemp(dir=root, prefix=f".{key}.", suffix=".partial"))
+    partial.chmod(0o755)
+    try:
+        with open(partial / _LOCK, "wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield partial
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return folder, True
 
 
 def damage(folder: Path) -> str:
@@ -70,7 +86,7 @@ def damage(folder: Path) -> str:
 
 
 def _write_manifest(folder: Path) -> None:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != _LOCK)
     manifest = {path.relative_to(folder).as_posix(): [path.stat().st_size, hash_file(path)] for path in files}
     write_json(folder / _MANIFEST, manifest)
 
@@ -87,10 +103,8 @@ def _rename(partial: Path, folder: Path) -> None:
 
 def _remove(folder: Path) -> None:
     """Take a damaged folder out of the way at once, then delete it."""
-    aside = folder.with_name(f".{folder.name}.damaged.{os.getpid()}.partial")
-    with contextlib.suppress(OSError):
-        folder.rename(aside)
-    shutil.rmtree(aside, ignore_errors=True)
+    with _partial(folder.parent, folder.name) as aside, contextlib.suppress(OSError):
+        folder.rename(aside / "damaged")
     if folder.exists():
         raise DanluError(f"could not remove the damaged {folder}", where=str(folder), hint="delete it by hand")
 
@@ -98,16 +112,19 @@ def _remove(folder: Path) -> None:
 def _sweep(root: Path) -> None:
     """Delete what killed processes left half-built."""
     for path in root.glob(".*.partial"):
-        process = path.name.removesuffix(".partial").rpartition(".")[2]
-        if process.isdigit() and int(process) != os.getpid() and not _is_running(int(process)):
+        if not _is_in_use(path):
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _is_running(process: int) -> bool:
+def _is_in_use(partial: Path) -> bool:
+    """Whether the process that builds it still holds its lock; the system lets go of it when the process dies."""
     try:
-        os.kill(process, 0)
-    except ProcessLookupError:
+        with open(partial / _LOCK, "rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        with contextlib.suppress(OSError):
+            return time.time() - partial.stat().st_mtime < _UNLOCKED_S
         return False
-    except PermissionError:
+    except OSError:
         return True
-    return True
+    return False

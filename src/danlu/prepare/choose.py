@@ -82,6 +82,7 @@ def choose_columns(frame: pl.DataFrame, recipe: Recipe, missing_values: list[str
             faults += [_fault(name, one) for one in error.errors()]
     if faults:
         raise RecipeError(faults)
+    _check_target(chosen[data.target])
     if all(one.type == "ignore" for name, one in chosen.items() if name != data.target):
         raise DataError(
             f"no column is left to predict {data.target} from: "
@@ -92,6 +93,18 @@ def choose_columns(frame: pl.DataFrame, recipe: Recipe, missing_values: list[str
             hint="give a column a type in data.columns",
         )
     return chosen
+
+
+def _check_target(target: Chosen) -> None:
+    """Raise DataError where the target is not used."""
+    if target.type != "ignore":
+        return
+    if target.finding == "empty":
+        message, hint = f"every value of the target {target.name} is missing", "name a target that has values"
+    else:
+        message = f"the target {target.name} is not used: {target.note or 'data.columns sets it to ignore'}"
+        hint = f"name another target, or give {target.name} a type in data.columns"
+    raise DataError(message, where=f"column {target.name}", hint=hint)
 
 
 def check_names(frame: pl.DataFrame, recipe: Recipe) -> None:

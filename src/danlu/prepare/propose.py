@@ -10,11 +10,12 @@ from typing import Any
 
 import polars as pl
 
+from danlu.base.errors import DataError
 from danlu.base.registry import validate
 from danlu.catalog import find
 from danlu.columns.column import nulled
 from danlu.prepare.choose import Chosen, choose_columns
-from danlu.prepare.sources.reading import read_data
+from danlu.prepare.sources.reading import read_source
 from danlu.prepare.sources.table import Table
 from danlu.recipe.schema import Recipe
 
@@ -26,7 +27,7 @@ _PLAIN = re.compile(r"[\w][\w ./*-]*(?<! )")
 _OFTEN = {
     "number": "missing: median | mean | most_frequent | constant | drop, scale: standard | robust | quantile | log",
     "category": "missing: own | most_frequent | constant | drop, min_count: 10, max_values: 1000",
-    "boolean": "missing: own | most_frequent | constant | drop",
+    "boolean": "missing: own | most_frequent | drop",
     "datetime": "missing: median | drop",
     "image": "size: 64, channels: 1 | 3, resize: crop | pad | stretch",
 }
@@ -55,22 +56,23 @@ prepare:
 """
 
 
-def propose(source: Any, target: str, base: Path) -> str:
+def propose(source: Any, target: str | None, base: Path) -> str:
     """A commented recipe for `source`, in effect equal to the two lines `data: SOURCE` and `target: TARGET`.
 
     Args:
         source: what the recipe's `data` will be: a file, a glob, a folder, `sample:NAME`.
-        target: the column to predict.
+        target: the column to predict; None where the source has one of its own (a folder's labels, a sample's).
         base: the folder that the recipe will be in.
 
     Returns:
         YAML.
 
     Raises:
-        DataError: the source cannot be read, or has no such column.
+        DataError: the source cannot be read, has no such column, or none of its own.
     """
+    table = read_source(source, base=base)
+    target = target or _own_target(table)
     recipe = Recipe.model_validate({"data": source, "target": target})
-    table = read_data(recipe.data, base=base)
     chosen = choose_columns(table.frame, recipe, recipe.data.missing_values)
     seen = {name: nulled(table.frame[name], recipe.data.missing_values) for name in chosen}
     lines = [
@@ -89,6 +91,15 @@ def propose(source: Any, target: str, base: Path) -> str:
         *_columns(chosen.values(), seen),
     ]
     return "\n".join(lines) + "\n" + _tail(recipe, table, chosen[target])
+
+
+def _own_target(table: Table) -> str:
+    if table.target is None:
+        names = ", ".join(table.frame.columns[:20]) + (", …" if table.frame.width > 20 else "")
+        raise DataError(
+            f"no target was named; the columns are {names}", hint="name the column to predict: --target COLUMN"
+        )
+    return table.target
 
 
 def _tail(recipe: Recipe, table: Table, target: Chosen) -> str:

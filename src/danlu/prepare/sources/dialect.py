@@ -11,6 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 
+_MISSING = {"na", "n/a", "nan", "null", "none", "inf", "-inf", "missing"}
 DELIMITERS = (",", "\t", ";", "|")
 _NUMBER = re.compile(r"[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?%?")
 
@@ -111,19 +112,18 @@ def parse(lines: Sequence[str], delimiter: str, quote: str) -> list[list[str]]:
 def has_header(records: Sequence[Sequence[str]]) -> bool:
     """Whether the first record names the columns.
 
-    It does not where it holds a number (other than its own position or a year), or where, in a table without numbers,
-    it holds a value that its column has again.
+    It does where a word stands above a column of numbers. Else it does not where it holds a number (other than its own
+    position or a year) or a value that its column has again.
     """
     if not records:
         return False
     first = [cell.strip() for cell in records[0]]
     rest = records[1:]
-    numbers = [cell for cell in first if _NUMBER.fullmatch(cell)]
-    if numbers:
+    if any(_is_word(cell) and _holds_numbers(rest, position) for position, cell in enumerate(first)):
+        return True
+    if any(_NUMBER.fullmatch(cell) for cell in first):
         return _are_positions(first) or _are_years(first)
     if not rest:
-        return True
-    if _columns_hold_numbers(rest, len(first)):
         return True
     repeated = sum(
         1
@@ -133,13 +133,15 @@ def has_header(records: Sequence[Sequence[str]]) -> bool:
     return repeated == 0 and all(len(cell) <= 64 for cell in first)
 
 
-def _columns_hold_numbers(rows: Sequence[Sequence[str]], width: int) -> bool:
-    """Whether some column is mostly numbers: then a first record without any names the columns."""
-    for position in range(width):
-        cells = [row[position].strip() for row in rows if len(row) > position and row[position].strip()]
-        if cells and sum(1 for cell in cells if _NUMBER.fullmatch(cell)) >= 0.6 * len(cells):
-            return True
-    return False
+def _is_word(cell: str) -> bool:
+    """Whether a cell can be a name, and is not what stands for a missing number."""
+    return any(letter.isalpha() or letter == "_" for letter in cell) and cell.lower() not in _MISSING
+
+
+def _holds_numbers(rows: Sequence[Sequence[str]], position: int) -> bool:
+    """Whether a column is mostly numbers."""
+    cells = [row[position].strip() for row in rows if len(row) > position and row[position].strip()]
+    return bool(cells) and sum(1 for cell in cells if _NUMBER.fullmatch(cell)) >= 0.6 * len(cells)
 
 
 def _are_positions(cells: Sequence[str]) -> bool:

@@ -1,0 +1,165 @@
+"""What the audit sees, and what it must not take for a fault."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from danlu.prepare.audit import Audited, audit
+from danlu.prepare.choose import Chosen, choose_columns
+from danlu.prepare.leaks import find_leaks
+from danlu.prepare.prepared import Finding
+from danlu.prepare.sources.reading import read_source
+from danlu.recipe.schema import Recipe
+
+RNG = np.random.default_rng
+
+
+def audited(frame: pl.DataFrame, target: str, codes: np.ndarray | None = None) -> dict[str, Finding]:
+    recipe = Recipe.model_validate({"data": frame, "target": target})
+    chosen: dict[str, Chosen] = choose_columns(frame, recipe, recipe.data.missing_values)
+    parsed = {name: one.parse(frame[name]) for name, one in chosen.items() if one.type != "ignore"}
+    if codes is None:
+        codes = np.arange(frame.height) % 10 // 7
+        codes = np.where(codes == 1, 2, 0).astype(np.int8)
+    truth = parsed.pop(target)
+    found = audit(Audited(parsed, chosen, truth, codes, np.arange(frame.height), {}))
+    return {one.key: one for one in found}
+
+
+def table(num_rows: int = 400, seed: int = 0) -> pl.DataFrame:
+    random = RNG(seed)
+    return pl.DataFrame(
+        {
+            "x": random.normal(size=num_rows),
+            "y": random.normal(size=num_rows),
+            "kind": random.choice(["a", "b", "c"], num_rows),
+            "label": random.choice(["no", "yes"], num_rows),
+        }
+    )
+
+
+def test_a_clean_table_has_no_findings() -> None:
+    assert audited(table(), "label") == {}
+
+
+def test_a_few_copies_across_splits_warn_and_many_stop() -> None:
+    frame = table()
+    codes = np.array([0] * 300 + [2] * 100, np.int8)
+    few = pl.concat([frame[:300], frame[:5], frame[305:]])
+    found = audited(few, "label", codes)["duplicate_rows"]
+    assert (found.severity, found.evidence["shared"], found.rows) == ("warning", 5, (300, 301, 302, 303, 304))
+    many = pl.concat([frame[:300], frame[:30], frame[330:]])
+    assert audited(many, "label", codes)["duplicate_rows"].severity == "error"
+
+
+def test_copies_that_chance_makes_do_not_stop() -> None:
+    random = RNG(0)
+    frame = pl.DataFrame({name: random.choice(["a", "b"], 400) for name in ("p", "q", "label")})
+    assert audited(frame, "label")["duplicate_rows"].severity == "warning"
+
+
+def test_equal_pictures_are_found() -> None:
+    pictures = RNG(0).integers(0, 255, (40, 4, 4), np.uint8)
+    pictures[30:] = pictures[:10]
+    frame = pl.DataFrame({"image": pictures, "label": ["a", "b"] * 20})
+    codes = np.array([0] * 30 + [2] * 10, np.int8)
+    found = audited(frame, "label", codes)["duplicate_rows"]
+    assert (found.evidence["shared"], found.severity) == (10, "error")
+
+
+def leaks(columns: dict[str, object], truth: object) -> list[str]:
+    named = {name: pl.Series(name, values) for name, values in columns.items()}
+    return [one.key for one in find_leaks(named, pl.Series("target", truth))]
+
+
+def test_copies_and_functions_of_a_class_are_leaks() -> None:
+    random = RNG(0)
+    truth = random.choice(["no", "yes", "perhaps"], 600)
+    codes = np.unique(truth, return_inverse=True)[1]
+    columns = {
+        "copy": [word.upper() for word in truth],
+        "number": codes * 1000 + random.normal(size=600),
+        "finer": [f"{word}{part}" for word, part in zip(truth, random.integers(0, 5, 600), strict=True)],
+        "noise": random.normal(size=600),
+        "weak": np.where(random.random(600) < 0.8, codes, 0).astype(float),
+        "row": random.permutation(600).astype(float),
+    }
+    assert leaks(columns, truth) == ["leak:copy", "leak:number", "leak:finer"]
+
+
+def test_a_row_number_of_a_sorted_file_is_a_leak() -> None:
+    assert leaks({"row": np.arange(300.0)}, ["a"] * 150 + ["b"] * 150) == ["leak:row"]
+
+
+def test_copies_and_functions_of_a_number_are_leaks() -> None:
+    random = RNG(0)
+    price = random.lognormal(size=800) * 1000
+    columns = {
+        "euro": price * 0.92,
+        "log": np.log(price),
+        "rounded": np.round(price, 0),
+        "near": price * (1 + random.normal(size=800) * 0.1),
+        "class": np.where(price > 1000, "dear", "cheap"),
+    }
+    assert leaks(columns, price) == ["leak:euro", "leak:log", "leak:rounded"]
+
+
+def test_missing_that_marks_the_class_is_a_leak() -> None:
+    truth = RNG(0).choice(["alive", "dead"], 400)
+    died = pl.Series([None if word == "alive" else 1.0 for word in truth])
+    assert leaks({"date_of_death": died}, truth) == ["leak:date_of_death"]
+
+
+def test_rare_positives_need_more_than_the_majority() -> None:
+    truth = ["no"] * 990 + ["yes"] * 10
+    assert leaks({"constant_mostly": [0.0] * 995 + [1.0] * 5}, truth) == []
+
+
+def test_few_rows_prove_nothing() -> None:
+    assert leaks({"x": [0.0, 1.0] * 20}, ["a", "b"] * 20) == []
+
+
+@pytest.mark.parametrize("name", ["iris", "wine", "breast_cancer", "diabetes"])
+def test_honest_samples_have_no_leaks(name: str) -> None:
+    pytest.importorskip("sklearn")
+    source = read_source(f"sample:{name}", base=Path("."))
+    assert source.target is not None
+    found = audited(source.frame, source.target)
+    assert [key for key, one in found.items() if one.severity == "error"] == []
+
+
+@pytest.mark.parametrize(
+    ("file", "target"),
+    [
+        ("adult/adult_train.csv.gz", "income"),
+        ("california_housing/housing.csv.gz", "median_house_value"),
+        ("titanic/train.csv", "Survived"),
+        ("telco_churn/telco_customer_churn.csv.gz", "Churn"),
+        ("german_credit/german.csv", "credit_risk"),
+        ("diamonds/diamonds.csv.gz", "price"),
+        ("auto_mpg/mpg.csv", "mpg"),
+    ],
+)
+def test_honest_real_tables_have_no_leaks(data: Path, file: str, target: str) -> None:
+    frame = read_source(file, base=data).frame
+    frame = frame.with_columns(pl.col(pl.String).replace({"": None, "?": None, " ": None}))
+    found = audited(frame.filter(pl.col(target).is_not_null()), target)
+    assert [key for key in found if key.startswith("leak:")] == []
+
+
+def test_missing_shares_imbalance_and_unseen_values_are_told() -> None:
+    random = RNG(0)
+    frame = table(1000).with_columns(
+        label=pl.Series(random.choice(["no", "yes"], 1000, p=[0.96, 0.04])),
+        half=pl.Series([None if row % 10 < 6 else float(row) for row in range(1000)]),
+        kind=pl.Series(["new" if row % 10 >= 7 and row < 100 else "old" if row % 2 else "same" for row in range(1000)]),
+    )
+    found = audited(frame, "label")
+    assert found["missing_values"].evidence["shares"] == {"half": 0.6}
+    assert found["mostly_missing:half"].severity == "warning"
+    assert found["imbalance"].evidence["ratio"] > 10
+    assert found["unseen_values:kind"].evidence == {"rows": 30, "values": ["new"]}

@@ -1,0 +1,145 @@
+"""Which rows train, validate and test."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+from danlu.base.errors import DataError
+from danlu.prepare.splits import TEST, TRAIN, VALIDATION, Keys, split_rows
+from danlu.recipe.schema import SplitBy, SplitRecipe
+
+
+def target(counts: dict[str, int]) -> pl.Series:
+    return pl.Series("kind", [name for name, count in counts.items() for _ in range(count)])
+
+
+def sizes(codes: np.ndarray) -> list[int]:
+    return np.bincount(codes, minlength=3).tolist()
+
+
+def by(**given: str) -> SplitRecipe:
+    return SplitRecipe(validation=0.1, test=0.2, by=SplitBy(**given))
+
+
+def test_random_splits_have_their_shares_and_depend_on_the_seed_alone() -> None:
+    keys, recipe = Keys(target({"a": 60, "b": 40})), SplitRecipe(by="random")
+    first, again, other = (split_rows(keys, recipe, seed)[0] for seed in (1, 1, 2))
+    assert sizes(first) == [70, 10, 20]
+    assert (first == again).all()
+    assert (first != other).any()
+
+
+def test_stratified_splits_keep_the_classes_shares() -> None:
+    kinds = target({"a": 900, "b": 90, "c": 10})
+    codes, findings = split_rows(Keys(kinds), SplitRecipe(), 3)
+    assert sizes(codes) == [700, 100, 200]
+    for name, test, validation in (("a", 180, 90), ("b", 18, 9), ("c", 2, 1)):
+        own = sizes(codes[(kinds == name).to_numpy()])
+        assert abs(own[TEST] - test) <= 1, name
+        assert abs(own[VALIDATION] - validation) <= 1, name
+    assert findings == []
+
+
+def test_a_boolean_target_is_stratified() -> None:
+    truth = pl.Series("hit", [True] * 10 + [False] * 90)
+    codes, _ = split_rows(Keys(truth), SplitRecipe(), 0)
+    assert truth.filter(pl.Series(codes == TEST)).sum() == 2
+
+
+def test_a_number_target_is_stratified_by_its_tenths() -> None:
+    values = pl.Series("price", np.random.default_rng(0).lognormal(size=1000))
+    codes, _ = split_rows(Keys(values), SplitRecipe(), 0)
+    order = values.rank().to_numpy()
+    for low in range(0, 1000, 100):
+        tenth = codes[(order > low) & (order <= low + 100)]
+        assert abs(sizes(tenth)[TEST] - 20) <= 1
+
+
+def test_rare_classes_train_and_are_told_of() -> None:
+    kinds = target({"common": 97, "rare": 2, "once": 1})
+    codes, findings = split_rows(Keys(kinds), SplitRecipe(), 0)
+    assert (codes[97:] == TRAIN).all()
+    assert [one.key for one in findings] == ["rare_classes"]
+    assert "once, rare" in findings[0].message
+
+
+def test_three_rows_are_enough_and_two_are_not() -> None:
+    codes, _ = split_rows(Keys(target({"a": 3})), SplitRecipe(by="random"), 0)
+    assert sizes(codes) == [1, 1, 1]
+    with pytest.raises(DataError, match=r"2 rows leave no row for train[\s\S]*give more rows"):
+        split_rows(Keys(target({"a": 2})), SplitRecipe(by="random"), 0)
+
+
+def test_groups_stay_together() -> None:
+    groups = pl.Series("user", [f"u{row % 40}" for row in range(1000)])
+    codes, _ = split_rows(Keys(target({"a": 1000}), groups), by(group="user"), 0)
+    seen = pl.DataFrame({"user": groups, "code": codes}).group_by("user").agg(pl.col("code").n_unique())
+    assert seen["code"].max() == 1
+    assert abs(sizes(codes)[TEST] - 200) <= 25
+    assert abs(sizes(codes)[VALIDATION] - 100) <= 25
+    with pytest.raises(DataError, match="user has 2 groups; three splits need at least three"):
+        split_rows(Keys(target({"a": 4}), pl.Series("user", ["x", "y", "x", "y"])), by(group="user"), 0)
+
+
+def test_rows_without_a_group_are_groups_of_their_own() -> None:
+    groups = pl.Series("user", ["a", "a", None, None, None, None, "b", "b"])
+    codes, _ = split_rows(Keys(target({"x": 8}), groups), by(group="user"), 0)
+    assert all(sizes(codes))
+    assert codes[0] == codes[1]
+    assert codes[6] == codes[7]
+
+
+def test_three_groups_of_any_size_fill_three_splits() -> None:
+    groups = pl.Series("user", ["big"] * 98 + ["b", "c"])
+    for seed in range(5):
+        codes, _ = split_rows(Keys(target({"x": 100}), groups), by(group="user"), seed)
+        assert sorted(sizes(codes)) == [1, 1, 98]
+
+
+def test_time_orders_the_splits_and_keeps_equal_times_together() -> None:
+    times = pl.Series("day", np.random.default_rng(0).integers(0, 50, 1000))
+    codes, _ = split_rows(Keys(target({"x": 1000}), times), by(time="day"), 0)
+    days = times.to_numpy()
+    assert days[codes == TRAIN].max() < days[codes == VALIDATION].min()
+    assert days[codes == VALIDATION].max() < days[codes == TEST].min()
+    assert abs(sizes(codes)[TEST] - 200) < 40
+
+
+def test_rows_without_a_time_train() -> None:
+    times = pl.Series("day", [None, 5, 4, 3, 2, 1, None, 6, 7, 8])
+    codes, findings = split_rows(Keys(target({"x": 10}), times), by(time="day"), 0)
+    assert codes[0] == codes[6] == TRAIN
+    assert codes[9] == codes[8] == TEST
+    assert [one.key for one in findings] == ["time_missing"]
+
+
+def test_one_time_only_cannot_be_split() -> None:
+    with pytest.raises(DataError, match="10 rows leave no row for train, validation"):
+        split_rows(Keys(target({"x": 10}), pl.Series("day", [1] * 10)), by(time="day"), 0)
+
+
+def test_a_column_says_the_split_in_any_usual_word() -> None:
+    words = pl.Series("part", ["Train", "training", "val", "dev", "TEST ", "train"])
+    codes, findings = split_rows(Keys(target({"x": 6}), words), by(column="part"), 0)
+    assert codes.tolist() == [TRAIN, TRAIN, VALIDATION, VALIDATION, TEST, TRAIN]
+    assert findings == []
+    with pytest.raises(DataError, match=r"part is 'holdout'; a split column holds train, validation or test"):
+        split_rows(Keys(target({"x": 3}), pl.Series("part", ["train", "holdout", "test"])), by(column="part"), 0)
+
+
+@pytest.mark.parametrize("other", ["validation", "test"])
+def test_where_one_split_is_absent_the_other_tests(other: str) -> None:
+    given = np.array(["train"] * 80 + [other] * 20)
+    codes, findings = split_rows(Keys(target({"a": 50, "b": 50}), None, given), SplitRecipe(), 0)
+    assert (codes[80:] == TEST).all()
+    assert sizes(codes) == [72, 8, 20]
+    assert [one.key for one in findings] == ["own_split"]
+
+
+def test_a_split_of_one_name_only_is_refused_from_a_column_and_ignored_from_a_source() -> None:
+    with pytest.raises(DataError, match="own split has rows for test only"):
+        split_rows(Keys(target({"a": 5}), pl.Series("part", ["test"] * 5)), by(column="part"), 0)
+    codes, _ = split_rows(Keys(target({"a": 50}), None, np.array(["train"] * 50)), SplitRecipe(), 0)
+    assert sizes(codes) == [35, 5, 10]
