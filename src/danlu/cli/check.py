@@ -2,50 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from danlu.cli.options import Overrides, RecipeArgument
+from danlu.cli.options import Overrides, Quiet, RecipeArgument
 
 if TYPE_CHECKING:
-    from danlu.pipeline import Forecast
+    from danlu.forecast import Forecast
 
 
-def check(recipe: RecipeArgument, overrides: Overrides = None) -> None:
-    """Check a recipe without running it.
+def check(recipe: RecipeArgument, overrides: Overrides = None, quiet: Quiet = False) -> None:
+    """Check a recipe and its data without running it.
 
-    Prints every fault with its place and its fix, or a forecast of rows, parameters, memory and time.
+    Prints every fault with its place and its fix, or a forecast of rows, parameters, memory and time. Writes nothing.
     """
+    from danlu.base.progress import choose_progress
     from danlu.cli.options import recipe_of
-    from danlu.cli.table import print_table
-    from danlu.pipeline import forecast
+    from danlu.cli.summary import finding_lines
+    from danlu.cli.table import table_lines
+    from danlu.prepare.findings import refuse
 
-    found = forecast(recipe_of(recipe, overrides))
-    print(f"{recipe} is right\n")
-    print_table(("forecast", ""), forecast_rows(found))
+    whole = recipe_of(recipe, overrides)
+    from danlu.forecast import forecast
+
+    found = forecast(whole, progress=choose_progress(quiet=quiet))
+    if not quiet:
+        noticed = finding_lines(found.findings)
+        table = table_lines(("", ""), forecast_rows(found))
+        print("\n".join([f"{recipe} is right", "", *table, *([""] if noticed else []), *noticed]))
+    refuse(found.findings, whole.prepare.accept)
 
 
 def forecast_rows(found: Forecast) -> list[tuple[str, str]]:
-    """A forecast as (what, value), in its own order."""
-    return [row for field in fields(found) for row in _rows(field.name, getattr(found, field.name))]
-
-
-def _rows(name: str, value: Any) -> list[tuple[str, str]]:
+    """A forecast as (what, value)."""
     from danlu.base.progress import duration
 
-    if isinstance(value, Mapping):
-        return [row for key, item in value.items() for row in _rows(f"{name}: {key}", item)]
-    if isinstance(value, float):
-        if name.endswith("seconds"):
-            return [(name.replace("seconds", "time"), f"about {duration(value)}")]
-        if name.endswith("_mb"):
-            return [(_said(name.removesuffix("_mb")), f"{value:,.1f} MB")]
-        return [(_said(name), f"{value:,.4g}")]
-    if isinstance(value, int) and not isinstance(value, bool):
-        return [(_said(name), f"{value:,}")]
-    return [(_said(name), ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value))]
-
-
-def _said(name: str) -> str:
-    return name.replace("_", " ")
+    plan = found.plan
+    return [
+        ("task", f"{found.task}, from {found.columns} column{'s' if found.columns != 1 else ''}"),
+        ("rows", " · ".join(f"{name} {rows:,}" for name, rows in found.sizes.items())),
+        ("parameters", f"{found.parameters:,}, {found.flops:,} operations a row"),
+        ("training", f"at most {plan.epochs} epochs of {plan.steps_per_epoch:,} steps of {plan.step_rows} rows"),
+        ("device", f"{plan.device}, {plan.threads} thread{'s' if plan.threads != 1 else ''}"),
+        ("memory", f"{found.memory_mb:,.1f} MB to train"),
+        ("time", f"at most {duration(found.seconds)} to train ({found.step_ms:.3g} ms a step)"),
+        ("bundle", f"about {found.bundle_mb:,.2f} MB"),
+    ]

@@ -15,7 +15,7 @@ RecipeArgument = Annotated[
 ]
 Overrides = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[OPTION=VALUE]...", help="Options set over the file's, as train.epochs=5; VALUE is YAML."),
+    typer.Argument(metavar="OPTION=VALUE", help="Options set over the file's, as train.epochs=5; VALUE is YAML."),
 ]
 Runs = Annotated[Path, typer.Option("--runs", metavar="DIR", help="The folder of all runs.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show nothing but errors.")]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from danlu.deploy.step import Deployed
     from danlu.evaluate.scores import Scores
     from danlu.pipeline import Result
-    from danlu.prepare.prepared import Prepared
+    from danlu.prepare.prepared import Finding, Prepared
 
 
 def show(result: Result) -> None:
@@ -53,8 +53,14 @@ def prepared_lines(prepared: Prepared) -> list[str]:
     sizes = " · ".join(f"{name} {rows:,}" for name, rows in prepared.sizes.items())
     count = len(prepared.schema.inputs)
     columns = f"{count} column{'s predict' if count != 1 else ' predicts'} {prepared.schema.target.name}"
-    findings = [f"{one.severity}: {one.message} [{one.key}]" for one in prepared.findings]
-    return [f"rows: {sizes}", columns, *findings]
+    return [f"rows: {sizes}", columns, *finding_lines(prepared.findings)]
+
+
+def finding_lines(findings: Sequence[Finding]) -> list[str]:
+    """What the audit noticed, the worst first."""
+    ranks = ("error", "warning", "note")
+    ordered = sorted(findings, key=lambda one: ranks.index(one.severity))
+    return [f"{one.severity}: {one.message} [{one.key}]" for one in ordered]
 
 
 def score_lines(scores: Scores) -> list[str]:
