@@ -50,6 +50,7 @@ def cached(root: Path, key: str, build: Callable[[Path], None], progress: Progre
         with _partial(root, key) as partial:
             build(partial)
             _write_manifest(partial)
+            (partial / _LOCK).unlink()
             with contextlib.suppress(FileExistsError):
                 _rename(partial, folder)
     except OSError as error:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -71,7 +73,7 @@ def test_equal_pictures_are_found() -> None:
     assert (found.evidence["shared"], found.severity) == (10, "error")
 
 
-def leaks(columns: dict[str, object], truth: object) -> list[str]:
+def leaks(columns: Mapping[str, Any], truth: Any) -> list[str]:
     named = {name: pl.Series(name, values) for name, values in columns.items()}
     return [one.key for one in find_leaks(named, pl.Series("target", truth))]
 

@@ -16,7 +16,7 @@ def target(counts: dict[str, int]) -> pl.Series:
 
 
 def sizes(codes: np.ndarray) -> list[int]:
-    return np.bincount(codes, minlength=3).tolist()
+    return [int(count) for count in np.bincount(codes, minlength=3)]
 
 
 def by(**given: str) -> SplitRecipe:

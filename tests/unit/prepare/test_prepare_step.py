@@ -305,7 +305,7 @@ class TestFindings:
     def test_accepted_ones_do_not_stop_it(self, tmp_path: Path) -> None:
         frame = people().with_columns(answer=pl.col("buys").str.to_uppercase())
         source = write(tmp_path, frame)
-        given = {"data": source, "target": "buys"}
+        given: dict[str, Any] = {"data": source, "target": "buys"}
         found = prepared(tmp_path, **given, prepare={"accept": ["leak:answer", "leak:nothing"]})
         assert keys(tmp_path)["not_found:leak:nothing"] == "note"
         again = prepared(tmp_path, **given, prepare={"accept": ["leak:answer"]})
