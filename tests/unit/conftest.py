@@ -116,19 +116,19 @@ def toy_bundle(folder: Path, target: str = "income", **parts: object) -> Path:
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_bundle() -> Callable[..., Path]:
     """`make_bundle(folder, target="income", **parts)` writes a bundle of the toy model."""
     return toy_bundle
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_graph() -> Callable[..., Path]:
     """`make_graph(schema, path, factor=1.0, domain="")` writes the toy model's graph."""
     return toy_graph
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_schema() -> Callable[..., Schema]:
     """`make_schema(target="income")` gives the toy model's fitted columns."""
     return toy_schema

@@ -1,0 +1,163 @@
+"""What the server says of itself: the model, and OpenAPI 3.1 made from the bundle's own signature."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from danlu.bundle import Bundle
+from danlu.columns.column import FittedColumn
+from danlu.serve.rows import MAX_ROWS
+
+# One grey pixel as PNG.
+_PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
+
+
+def describe_model(bundle: Bundle) -> dict[str, Any]:
+    """What `GET /` answers."""
+    signature = bundle.manifest["signature"]
+    return {
+        "model": bundle.name,
+        "version": bundle.version,
+        "task": bundle.task.name,
+        "inputs": signature["inputs"],
+        "output": signature["output"],
+        "created": bundle.manifest["created"],
+        "danlu": bundle.manifest["danlu"],
+        "links": {"predict": "/predict", "health": "/health/ready", "openapi": "/openapi.json"},
+    }
+
+
+def example_row(bundle: Bundle) -> dict[str, Any]:
+    """A row that the model takes, made up from what the columns know."""
+    return {column.name: _example(column) for column in bundle.schema.inputs}
+
+
+def _example(column: FittedColumn) -> Any:
+    field = column.fields[0]
+    if field.kind == "image":
+        return {"b64": _PIXEL}
+    if column.type == "datetime":
+        return "2024-01-31 12:00:00"
+    dtype = np.int32 if field.kind == "code" else np.float32
+    arrays = {
+        item.name: np.zeros((1, *item.shape), np.int32 if item.kind == "code" else dtype) for item in column.fields
+    }
+    if field.kind == "code":
+        arrays[field.name][0] = field.num_codes - 1
+    value = column.decode(arrays).to_list()[0]
+    return round(value, 6) if isinstance(value, float) else value
+
+
+def openapi(bundle: Bundle) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of a bundle's server."""
+    health = {"get": {"summary": "Health", "responses": {"200": _json("Well", {"type": "object"})}}}
+    paths: dict[str, Any] = {
+        "/": {"get": {"summary": "The model", "responses": {"200": _json("The model", {"type": "object"})}}},
+        "/predict": {"post": _predict(bundle)},
+        "/openapi.json": {"get": {"summary": "This", "responses": {"200": _json("OpenAPI 3.1", {"type": "object"})}}},
+    }
+    for path in ("/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready"):
+        paths[path] = health
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": bundle.name, "version": bundle.version, "summary": _summary(bundle)},
+        "paths": paths,
+        "components": {"schemas": {"Row": _row(bundle), "Answer": _answer(bundle), "Error": _ERROR}},
+    }
+
+
+def _summary(bundle: Bundle) -> str:
+    return f"Predicts {bundle.schema.target.name} ({bundle.task.name})"
+
+
+def _predict(bundle: Bundle) -> dict[str, Any]:
+    row = {"$ref": "#/components/schemas/Row"}
+    rows = {"type": "array", "items": row, "maxItems": MAX_ROWS}
+    whole = {"type": "object", "properties": {"rows": rows}, "required": ["rows"], "additionalProperties": False}
+    reply = {
+        "type": "object",
+        "properties": {
+            "predictions": {"type": "array", "items": {"$ref": "#/components/schemas/Answer"}},
+            "model": {"type": "string"},
+            "version": {"type": "string"},
+        },
+        "required": ["predictions", "model", "version"],
+    }
+    faults = {
+        "400": "Not JSON, or of another form",
+        "413": "The body is too large, or has too many rows",
+        "415": "Not application/json",
+        "421": "Of another host",
+        "422": "A column is absent or a value is not of its type; names column and row",
+        "429": "Too many requests at once; see Retry-After",
+    }
+    error = {"$ref": "#/components/schemas/Error"}
+    return {
+        "summary": f"Answer rows: predict {bundle.schema.target.name}",
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": {"anyOf": [whole, rows, row]},
+                    "examples": {"one": {"value": {"rows": [example_row(bundle)]}}},
+                }
+            },
+        },
+        "responses": {"200": _json("One answer for each row, in their order", reply)}
+        | {status: _json(text, error) for status, text in faults.items()},
+    }
+
+
+def _json(description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+_ERROR: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "error": {
+            "type": "object",
+            "properties": {name: {"type": "string"} for name in ("message", "where", "hint")},
+            "required": ["message", "where", "hint"],
+        }
+    },
+    "required": ["error"],
+}
+
+
+def _row(bundle: Bundle) -> dict[str, Any]:
+    names = [column.name for column in bundle.schema.inputs]
+    properties = {column.name: _property(column) for column in bundle.schema.inputs}
+    return {"type": "object", "properties": properties, "required": names, "examples": [example_row(bundle)]}
+
+
+def _property(column: FittedColumn) -> dict[str, Any]:
+    if column.fields[0].kind == "image":
+        file = {
+            "type": "object",
+            "properties": {"b64": {"type": "string", "contentEncoding": "base64"}},
+            "required": ["b64"],
+        }
+        return {
+            "description": "a picture's file in base64, or rows of pixels",
+            "anyOf": [file, {"type": ["array", "null"]}],
+        }
+    return {
+        "description": f"a {column.type}; null where it is missing",
+        "type": ["string", "number", "boolean", "null"],
+    }
+
+
+def _answer(bundle: Bundle) -> dict[str, Any]:
+    if not bundle.labels:
+        return {"type": "object", "properties": {"prediction": {"type": "number"}}, "required": ["prediction"]}
+    share = {"type": "number", "minimum": 0, "maximum": 1}
+    shares = {"type": "object", "properties": dict.fromkeys(bundle.labels, share), "required": list(bundle.labels)}
+    label = {"type": "boolean"} if bundle.schema.target.type == "boolean" else {"enum": list(bundle.labels)}
+    return {
+        "type": "object",
+        "properties": {"prediction": label, "probabilities": shares},
+        "required": ["prediction", "probabilities"],
+    }

@@ -1,0 +1,169 @@
+"""From a request's bytes to a frame of raw rows. Nothing in a request is a path: no file is ever read for a client."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+
+from danlu.base.errors import nearest
+from danlu.columns.column import FittedColumn, Schema
+from danlu.serve.refusal import Refusal
+
+MAX_ROWS = 10_000
+_EXACT = 2**53  # integers beyond are not exact as float64
+_KINDS = {str: "a text", int: "a number", float: "a number", bool: "a truth value", list: "a list", dict: "an object"}
+
+
+def parse_body(body: bytes) -> Any:
+    """JSON, the bare tokens NaN and Infinity among it. Raises Refusal (400)."""
+    import orjson
+
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        if b"NaN" not in body and b"Infinity" not in body:
+            raise _not_json(error) from error
+    try:
+        value = json.loads(body)
+        json.dumps(value, ensure_ascii=False).encode("utf-8")  # half a surrogate pair is no text
+    except (ValueError, RecursionError) as error:
+        raise _not_json(error) from error
+    return value
+
+
+def _not_json(error: Exception) -> Refusal:
+    return Refusal(400, f"the body is not JSON: {error}", hint='send {"rows": [{"COLUMN": value, …}, …]}')
+
+
+def request_rows(value: Any, schema: Schema) -> list[dict[str, Any]]:
+    """The rows of a request: `{"rows": [...]}`, a bare list, or one object alone.
+
+    Raises:
+        Refusal: 400 for another form, 413 for too many rows, 422 for a row that is no object.
+    """
+    rows = value
+    if isinstance(value, dict):
+        names = {column.name for column in schema.inputs}
+        if "rows" not in value or ("rows" in names and not isinstance(value["rows"], list)):
+            rows = [value]
+        elif unknown := sorted(set(value) - {"rows"}):
+            raise Refusal(400, f"the key {unknown[0][:80]} is not known beside rows", where="rows")
+        else:
+            rows = value["rows"]
+    if not isinstance(rows, list):
+        raise Refusal(400, f"rows must be a list of objects, not {_kind(rows)}", where="rows")
+    if len(rows) > MAX_ROWS:
+        raise Refusal(
+            413, f"{len(rows)} rows; at most {MAX_ROWS} are answered at once", where="rows", hint="send fewer"
+        )
+    for number, row in enumerate(rows):
+        if not isinstance(row, dict):
+            raise Refusal(422, f"row {number} must be an object, not {_kind(row)}", where=f"row {number}")
+    return rows
+
+
+def rows_frame(rows: Sequence[dict[str, Any]], schema: Schema) -> pl.DataFrame:
+    """The columns that the model uses, as raw values. Raises Refusal (422), which names column and row."""
+    return pl.DataFrame([_column(rows, column) for column in schema.inputs])
+
+
+def _column(rows: Sequence[dict[str, Any]], column: FittedColumn) -> pl.Series:
+    name = column.name
+    values = []
+    for number, row in enumerate(rows):
+        if name not in row:
+            near = nearest(name, list(row))
+            hint = f"rename {near} to {name}" if near else "send null for a value that is missing"
+            raise Refusal(
+                422, f"the column {name} is not in row {number}", where=f"column {name}, row {number}", hint=hint
+            )
+        values.append(row[name])
+    if any(field.kind == "image" for field in column.fields):
+        return _pictures(name, values)
+    for number, value in enumerate(values):
+        if isinstance(value, (list, dict)):
+            raise _wrong(
+                name, number, f"{_kind(value)} is not a value of a {column.type} column", "send text, number or null"
+            )
+    return _scalars(name, values)
+
+
+def _scalars(name: str, values: list[Any]) -> pl.Series:
+    """Values of one kind as they are; of mixed kinds as texts, so that a row means the same among any others."""
+    kinds = {type(value) for value in values if value is not None}
+    if not kinds or kinds == {str}:
+        return pl.Series(name, values, dtype=pl.String)
+    if kinds == {bool}:
+        return pl.Series(name, values, dtype=pl.Boolean)
+    if kinds == {int} and all(value is None or -(2**63) <= value < 2**63 for value in values):
+        return pl.Series(name, values, dtype=pl.Int64)
+    exact = all(abs(value) <= _EXACT for value in values if isinstance(value, int))
+    if kinds <= {int, float} and exact:
+        return pl.Series(name, [None if value is None else float(value) for value in values], dtype=pl.Float64)
+    return pl.Series(name, [_text(value) for value in values], dtype=pl.String)
+
+
+def _text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value != value:
+        return None  # NaN stands for a missing number
+    return str(int(value)) if isinstance(value, float) and value.is_integer() and abs(value) < 1e15 else str(value)
+
+
+def _pictures(name: str, values: list[Any]) -> pl.Series:
+    """Pictures as their files' bytes, or as nested lists of pixels."""
+    given = [value for value in values if value is not None]
+    if given and all(isinstance(value, list) for value in given):
+        return _arrays(name, values)
+    return pl.Series(name, [_bytes(name, row, value) for row, value in enumerate(values)], dtype=pl.Binary)
+
+
+def _bytes(name: str, row: int, value: Any) -> bytes | None:
+    if value is None:
+        return None
+    text = value
+    if isinstance(value, dict):
+        text = value.get("b64") if set(value) == {"b64"} else None
+    elif isinstance(value, str):
+        head, _, tail = value.partition(",")
+        text = tail if head.startswith("data:") and head.endswith(";base64") else None
+    if not isinstance(text, str):
+        hint = 'send {"b64": "…"}: the picture\'s file in base64'
+        raise _wrong(name, row, "a picture must be its file in base64, or rows of pixels", hint)
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise _wrong(
+            name, row, f"the picture is not base64: {error}", "use the standard alphabet with padding"
+        ) from error
+
+
+def _arrays(name: str, values: list[Any]) -> pl.Series:
+    depth, inner = 0, next(value for value in values if value is not None)
+    while isinstance(inner, list) and inner and depth < 4:
+        depth, inner = depth + 1, inner[0]
+    dtype: Any = pl.Float64
+    for _ in range(depth):
+        dtype = pl.List(dtype)
+    try:
+        if depth not in (2, 3):
+            raise ValueError("pixels are rows of numbers, or rows of channels")
+        return pl.Series(name, values, dtype=dtype, strict=True)
+    except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:
+        raise Refusal(422, f"these are not pictures: {error}", where=f"column {name}") from error
+
+
+def _wrong(name: str, row: int, message: str, hint: str) -> Refusal:
+    return Refusal(422, message, where=f"column {name}, row {row}", hint=hint)
+
+
+def _kind(value: Any) -> str:
+    return _KINDS.get(type(value), "null")
