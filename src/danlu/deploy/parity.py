@@ -18,10 +18,11 @@ import polars as pl
 
 from danlu.base.errors import ParityError
 from danlu.base.files import read_json, write_json, write_with
+from danlu.tasks.task import Task
 
 # N test rows, K width of the network's output
 
-_CLASS_METRICS_SLACK = 10.0  # a changed class can move a metric of a rare class by more than one row's share
+_ROUNDING = 1e-6  # of a metric whose outputs are the same to the last bit
 _SHOWN = 10
 
 
@@ -89,6 +90,8 @@ class Reference:
         classes: (N,) the classes they say; None for numbers.
         metrics: metric → value on the test split, NaN where undefined.
         source_rows: (N,) each row's number in the data, from 0.
+        task: how outputs are read.
+        encoded: (N,) the encoded target.
     """
 
     name: str
@@ -96,6 +99,8 @@ class Reference:
     classes: np.ndarray | None
     metrics: Mapping[str, float]
     source_rows: np.ndarray
+    task: Task
+    encoded: np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,8 +137,9 @@ def differences(served: np.ndarray, trained: np.ndarray) -> np.ndarray:
 def compare(served: Served, reference: Reference, *, variant: str, tolerance: float) -> Parity:
     """Hold what was served against what it must be, row by row, then metric by metric.
 
-    A metric may differ by 1e-6 and a thousand times the outputs' largest difference, relative to the larger of 1 and
-    its value; where rows within the tolerance changed class (near ties), by ten such rows' share besides.
+    A metric may differ by what the rows' differences can explain: all outputs are moved by the largest of them towards
+    the truth, then away from it, and the metric is taken at both ends. (Rows that are equal, or nearly so, change their
+    order and perhaps their class in the last bits, which moves a ranking metric of few rows by far more than 1e-6.)
     """
     same_shape = served.outputs.shape == reference.outputs.shape
     found = differences(served.outputs, reference.outputs) if same_shape else np.full(len(reference.outputs), np.inf)
@@ -143,7 +149,7 @@ def compare(served: Served, reference: Reference, *, variant: str, tolerance: fl
     changed = 0
     if same_shape and served.classes is not None and reference.classes is not None:
         changed = int(np.count_nonzero(served.classes != reference.classes))
-    metrics = _metrics(served, reference, largest, changed)
+    metrics = _metrics(served, reference, largest)
     wrong = _wrong(served, reference, first, len(beyond), tolerance, metrics)
     return Parity(
         passed=not wrong,
@@ -178,14 +184,26 @@ def _numbers(outputs: np.ndarray) -> list[float | str]:
     return [value if math.isfinite(value) else str(value) for value in outputs[:_SHOWN].astype(float).tolist()]
 
 
-def _metrics(served: Served, reference: Reference, largest: float, changed: int) -> dict[str, dict[str, float | None]]:
+def _metrics(served: Served, reference: Reference, largest: float) -> dict[str, dict[str, float | None]]:
+    ends = _ends(reference, min(largest, 1.0))
     found: dict[str, dict[str, float | None]] = {}
     for name, trained in reference.metrics.items():
-        value = served.metrics.get(name, math.nan)
-        allowed = (1e-6 + 1000 * min(largest, 1.0)) * max(1.0, abs(trained) if math.isfinite(trained) else 1.0)
-        allowed += _CLASS_METRICS_SLACK * changed / max(1, len(reference.outputs))
-        found[name] = {"trained": _finite(trained), "served": _finite(value), "allowed": allowed}
+        reaches = [abs(end[name] - trained) for end in ends]
+        reach = max((reach for reach in reaches if math.isfinite(reach)), default=0.0)
+        allowed = reach + _ROUNDING * max(1.0, abs(trained) if math.isfinite(trained) else 1.0)
+        found[name] = {"trained": _finite(trained), "served": _finite(served.metrics.get(name, math.nan)), "allowed": allowed}
     return found
+
+
+def _ends(reference: Reference, largest: float) -> list[dict[str, float]]:
+    """The metrics with all outputs moved by the largest difference towards the truth, and away from it."""
+    from danlu.evaluate.score import score
+
+    task, outputs = reference.task, reference.outputs.astype(np.float64)
+    by = largest * np.maximum(1.0, np.abs(outputs)).max(axis=1, keepdims=True)
+    truth = task.truth(reference.encoded)
+    moved = [task.shifted(outputs, reference.encoded, sign * by) for sign in (1.0, -1.0)]
+    return [score(task, list(reference.metrics), truth, task.answers(one)) for one in moved]
 
 
 def _finite(value: float) -> float | None:

@@ -196,6 +196,8 @@ def _reference(release: _Release, variant: Variant) -> Reference:
         classes=None if answers.probabilities is None else answers.values,
         metrics={name: scores.value(name) for name in scores.metrics["test"]} if whole else variant.scores["test"],
         source_rows=release.prepared.split("test").rows,
+        task=release.task,
+        encoded=release.prepared.split("test").target,
     )
 
 

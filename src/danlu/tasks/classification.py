@@ -46,6 +46,10 @@ class Binary:
         """(N,) codes."""
         return np.asarray(encoded)
 
+    def shifted(self, outputs: np.ndarray, encoded: np.ndarray, by: np.ndarray) -> np.ndarray:
+        """Logits moved up for the second class, down for the first."""
+        return outputs + by * (2 * np.asarray(encoded)[:, None] - 1)
+
 
 @dataclass(frozen=True, kw_only=True)
 class MultiClass:
@@ -77,6 +81,11 @@ class MultiClass:
     def truth(self, encoded: np.ndarray) -> np.ndarray:
         """(N,) codes."""
         return np.asarray(encoded)
+
+    def shifted(self, outputs: np.ndarray, encoded: np.ndarray, by: np.ndarray) -> np.ndarray:
+        """The true class's logit moved up, all others down."""
+        true = np.arange(self.num_outputs) == np.asarray(encoded)[:, None]
+        return outputs + np.where(true, by, -by)
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:

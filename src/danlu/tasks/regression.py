@@ -40,3 +40,9 @@ class Regression:
         """(N,) float64 in the target's own unit."""
         (field,) = self.target.fields
         return self.target.decode({field.name: np.asarray(encoded)}).cast(pl.Float64).to_numpy()
+
+    def shifted(self, outputs: np.ndarray, encoded: np.ndarray, by: np.ndarray) -> np.ndarray:
+        """Values moved towards the scaled truth, not past it; or away from it."""
+        error = np.asarray(encoded)[:, None] - outputs
+        away = np.where(error >= 0, 1.0, -1.0)
+        return outputs + away * np.minimum(by, np.abs(error))

@@ -60,6 +60,12 @@ class Task(Protocol):
     def truth(self, encoded: np.ndarray) -> np.ndarray:
         """The encoded target as metrics want it: (N,) codes, or (N,) float64 in the target's own unit."""
 
+    def shifted(self, outputs: np.ndarray, encoded: np.ndarray, by: np.ndarray) -> np.ndarray:
+        """(N, num_outputs) outputs moved by (N, 1) amounts towards the truth (away from it where negative).
+
+        Every metric is best at one end and worst at the other, among all outputs that differ by no more than that.
+        """
+
 
 def task_for(target: FittedColumn) -> Task:
     """The task that a fitted target column asks for.

@@ -13,7 +13,9 @@ import polars as pl
 import pytest
 
 from danlu.base.errors import ParityError
+from danlu.columns.column import fit_column
 from danlu.deploy.parity import Parity, Reference, Served, compare, differences, serve_rows
+from danlu.tasks.task import task_for
 
 OUTPUTS = np.array([[0.5], [-2.0], [30.0], [0.0]], np.float32)
 REFERENCE = Reference(
@@ -22,6 +24,8 @@ REFERENCE = Reference(
     classes=np.array([1, 0, 1, 1]),
     metrics={"accuracy": 0.75, "roc_auc": float("nan")},
     source_rows=np.array([103, 7, 55, 12]),
+    task=task_for(fit_column("y", "boolean", {"missing": "drop"}, pl.Series([True, False]))),
+    encoded=np.array([1, 0, 1, 0], np.int32),
 )
 SERVED = Served(
     outputs=OUTPUTS,
