@@ -56,8 +56,9 @@ def nice(values: Iterable[float], most: int = 5, *, whole: bool = False, zero: b
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
     step = max(step, 1.0) if whole else step
+    places = 3 - math.floor(math.log10(step))
     first, last = math.floor(low / step + _SLACK), math.ceil(high / step - _SLACK)
-    ticks = tuple(round(index * step, 12) for index in range(first, last + 1))
+    ticks = tuple(round(index * step, places) for index in range(first, last + 1))
     if whole:
         return Scale(low, high, tuple(tick for tick in ticks if low <= tick <= high))
     return Scale(ticks[0], ticks[-1], ticks)
@@ -68,7 +69,8 @@ def tick_texts(ticks: Sequence[float]) -> list[str]:
     largest = max((abs(tick) for tick in ticks), default=0.0)
     step = min((b - a for a, b in pairwise(ticks)), default=largest or 1.0)
     if largest and (step < 1e-4 or largest >= 1e12):
-        return [f"{tick:.1e}" if tick else "0" for tick in ticks]
+        digits = max(math.floor(math.log10(largest)) - math.floor(math.log10(step) + 1e-9), 0)
+        return [f"{tick:.{digits}e}".replace("-", "\N{MINUS SIGN}") if tick else "0" for tick in ticks]
     unit, letter = next(((u, name) for u, name in ((1e9, "G"), (1e6, "M"), (1e4, "k")) if largest >= u), (1.0, ""))
     unit = 1e3 if letter == "k" else unit
     decimals = max(0, -math.floor(math.log10(step / unit) + 1e-9))
