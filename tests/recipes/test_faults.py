@@ -65,7 +65,7 @@ DATA_FAULTS = {
     "missing column": (TWO_LINES.replace("target: y", "target: yy"), GOOD, r"yy.*\n.*(did you mean|rename|y)"),
     "empty file": (TWO_LINES, "", r"rows\.csv.* is empty|empty"),
     "header only": (TWO_LINES, "x,y\n", r"(no rows|only a header|header)"),
-    "one-class target": (TWO_LINES, "x,y\n" + "1,a\n" * 50, r"target y is .*a.* in every row: there is nothing to learn"),
+    "one-class target": (TWO_LINES, "x,y\n" + "1,a\n2,a\n" * 30, r"target y is .*a.* in every row: there is nothing to learn"),
     "all-missing target": (TWO_LINES, "x,y\n" + "1,\n" * 50, r"every value of the target y is missing"),
     "all-missing column": (
         TWO_LINES + "prepare: {}\n",
