@@ -25,6 +25,7 @@ def design(
     rows = [
         (layer.name, layer.type, " × ".join(map(str, layer.shape)), f"{layer.parameters:,}") for layer in found.layers
     ]
+    print()
     print_table(("layer", "type", "output", "parameters"), rows, right=(3,))
     print(
         f"\n{found.parameters:,} parameters · {found.flops:,} operations a row · "
