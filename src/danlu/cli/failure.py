@@ -12,7 +12,7 @@ from danlu.base.errors import DanluError, MissingExtraError, RecipeError, Requir
 
 _EXTRAS = {
     **dict.fromkeys(("torch", "sklearn", "onnx", "onnxscript", "tensorboard", "jinja2"), "train"),
-    **dict.fromkeys(("uvicorn", "orjson"), "serve"),
+    **dict.fromkeys(("uvicorn", "httptools", "orjson"), "serve"),
     **dict.fromkeys(("pandas", "pyarrow"), "data"),
     "PIL": "vision",
 }

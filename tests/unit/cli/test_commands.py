@@ -189,6 +189,25 @@ def test_predict_refuses_what_is_no_bundle(tmp_path: Path, capsys: pytest.Captur
     assert capsys.readouterr().err.startswith("BundleError: ")
 
 
+def test_serve_stays_on_this_machine_unless_told(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bundle = str(next(runs.glob("iris-*/bundle")))
+    assert execute(["serve", bundle, "--host", "0.0.0.0", "--port", "0"]) == 1
+    assert "--insecure" in capsys.readouterr().err
+
+
+def test_serve_says_where_it_listens_and_ends_with_ctrl_c(runs: Path) -> None:
+    bundle = str(next(runs.glob("iris-*/bundle")))
+    process = subprocess.Popen(
+        [sys.executable, "-c", MODULE, "serve", bundle, "--port", "0"], stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    assert "http://127.0.0.1:" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "Traceback" not in error
+
+
 def test_samples_and_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert execute(["samples"]) == 0
     assert "sample:breast_cancer   569       31  diagnosis" in capsys.readouterr().out
