@@ -38,17 +38,20 @@ def write_findings(path: Path, findings: Sequence[Finding], accept: Sequence[str
 
 
 def refuse(findings: Sequence[Finding], accept: Sequence[str]) -> None:
-    """Raise DataError with every error among the findings that the recipe does not accept."""
-    errors = [one for one in findings if one.severity == "error" and one.key not in accept]
+    """Raise DataError with every error among the findings that the recipe does not accept, or that no recipe can."""
+    errors = [one for one in findings if one.severity == "error" and (one.key not in accept or _is_final(one))]
     if not errors:
         return
     lines = [f"{one.key}: {one.message} · {one.remedy}" for one in errors]
     what = "a finding stops" if len(errors) == 1 else f"{len(errors)} findings stop"
-    raise DataError(
-        f"{what} the run:\n  " + "\n  ".join(lines),
-        where="findings.json",
-        hint=f"mend the data, or once you have looked: prepare.accept: [{', '.join(one.key for one in errors)}]",
-    )
+    keys = ", ".join(one.key for one in errors if not _is_final(one))
+    looked = f", or once you have looked: prepare.accept: [{keys}]" if keys else ""
+    raise DataError(f"{what} the run:\n  " + "\n  ".join(lines), where="findings.json", hint=f"mend the data{looked}")
+
+
+def _is_final(finding: Finding) -> bool:
+    """Whether accepting it would not help: values that no column type can read."""
+    return finding.key.startswith("mixed_values:")
 
 
 def needless(findings: Sequence[Finding], accept: Sequence[str]) -> tuple[Finding, ...]:

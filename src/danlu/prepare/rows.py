@@ -210,7 +210,9 @@ def check_splits(target: pl.Series, codes: np.ndarray, *, is_class: bool) -> Non
     for name, count in zip(SPLITS, counts, strict=True):
         if not count:
             raise DataError(
-                f"no {name} row is left", where="prepare.split", hint="look at the findings for why rows were left out"
+                f"no {name} row is left: {len(codes):,} rows are in use, and rows of classes that never train are not",
+                where="prepare.split",
+                hint=f"give more rows of each class of {target.name}, or name a target with fewer classes",
             )
     if target.filter(pl.Series(codes == TRAIN)).n_unique() == 1:
         what = "class" if is_class else "value"

@@ -153,6 +153,7 @@ class _Preparation:
         with self.progress.task("look at columns"):
             chosen = choose_columns(self.table.frame, self.recipe, self.missing_values)
         self.noticed += ignored_findings(chosen, self.target_name)
+        reports.refuse([one for one in self.noticed if one.key.startswith("mixed_values:")], ())
         rows = self._split(self._usable(chosen, max_rejected), chosen)
         with self.progress.task("audit"):
             self.noticed += audit(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
+import io
 from pathlib import Path
 
 import polars as pl
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from danlu.base.errors import DataError
 from danlu.prepare.sources.csv import Csv
@@ -185,3 +189,26 @@ def test_gb18030_of_a_real_table_is_the_same_table(data: Path, tmp_path: Path) -
 def test_a_word_above_numbers_is_a_name_whatever_stands_beside_it(tmp_path: Path) -> None:
     assert read(tmp_path, "size,2020,red\n1.5,7,red\n2.5,8,red\n").frame.columns == ["size", "2020", "red"]
     assert read(tmp_path, "NA,5,red\n3,4,blue\n1,2,red\n").frame.height == 3
+
+
+CELLS = st.text(alphabet="ab ,;|\t\"'\n中é1.", max_size=8)
+
+
+@given(
+    rows=st.lists(
+        st.tuples(st.floats(0, 100).map(lambda value: f"{value:.3f}"), CELLS, CELLS), min_size=3, max_size=12
+    ),
+    delimiter=st.sampled_from(",;\t|"),
+    end=st.sampled_from(["\n", "\r\n"]),
+    quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_is_written_by_the_rules_is_read_back(
+    tmp_path: Path, rows: list[tuple[str, ...]], delimiter: str, end: str, quoting: int
+) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter=delimiter, lineterminator=end, quoting=quoting)  # type: ignore[arg-type]
+    writer.writerows([("number", "first", "second"), *rows])
+    table = read(tmp_path, text.getvalue())
+    assert [tuple(cell or "" for cell in row) for row in table.frame.rows()] == rows
+    assert table.rejected.height == 0

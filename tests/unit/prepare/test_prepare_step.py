@@ -314,9 +314,19 @@ class TestFindings:
             prepared(tmp_path, **given)
         assert keys(tmp_path)["leak:answer"] == "error"
 
-    def test_mixed_values_stop_it(self, tmp_path: Path) -> None:
-        frame = people().with_columns(age=pl.Series(["oops" if row == 7 else str(row / 3) for row in range(200)]))
-        with pytest.raises(DataError, match=r"age"):
+    def test_mixed_values_stop_it_all_at_once_and_cannot_be_accepted(self, tmp_path: Path) -> None:
+        ages = pl.Series(["oops" if row == 7 else str(row / 3) for row in range(200)])
+        frame = people().with_columns(age=ages, size=ages.reverse())
+        with pytest.raises(
+            DataError, match=r"2 findings stop the run:\s+mixed_values:age: [\s\S]*mixed_values:size"
+        ) as caught:
+            prepared(tmp_path, data=write(tmp_path, frame), target="buys", prepare={"accept": ["mixed_values:age"]})
+        assert caught.value.hint == "mend the data"
+        assert keys(tmp_path) == {"mixed_values:age": "error", "mixed_values:size": "error"}
+
+    def test_classes_of_one_row_each_leave_nothing_to_test(self, tmp_path: Path) -> None:
+        frame = people(60).with_columns(buys=pl.Series([f"name {row}" for row in range(60)]))
+        with pytest.raises(DataError, match=r"no validation row is left[\s\S]*give more rows of each class of buys"):
             prepared(tmp_path, data=write(tmp_path, frame), target="buys")
 
     def test_findings_are_written_where_the_data_is_at_fault(self, tmp_path: Path) -> None:

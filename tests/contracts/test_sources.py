@@ -1,0 +1,97 @@
+"""One sweep over every source of the catalogue."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from pydantic import ValidationError
+
+from danlu import catalog
+from danlu.base.errors import DataError
+from danlu.base.registry import build, describe
+from danlu.prepare.sources.reading import read_source, table_hash
+from danlu.prepare.sources.table import Source
+
+FRAME = pl.DataFrame({"x": [0.5, 1.5, 2.5], "y": ["a", "b", "a"]})
+
+
+def _idx(path: Path) -> str:
+    path.mkdir()
+    for name, array in (("images-idx3", np.ones((3, 2, 2), np.uint8)), ("labels-idx1", np.ones(3, np.uint8))):
+        head = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
+        (path / f"train-{name}-ubyte.gz").write_bytes(gzip.compress(head + array.tobytes()))
+    return path.name
+
+
+def _pictures(path: Path) -> str:
+    image = pytest.importorskip("PIL.Image")
+    for label in "ab":
+        (path / label).mkdir(parents=True)
+        image.fromarray(np.zeros((2, 2), np.uint8)).save(path / label / "1.png")
+    return path.name
+
+
+def example(name: str, folder: Path) -> Any:
+    """Something that the source reads."""
+    if name == "frame":
+        return FRAME
+    if name == "sample":
+        pytest.importorskip("sklearn")
+        return "sample:iris"
+    if name in ("idx", "image_folder"):
+        return _idx(folder / "idx") if name == "idx" else _pictures(folder / "pictures")
+    path = folder / f"rows.{name}"
+    write: dict[str, Any] = {
+        "csv": FRAME.write_csv,
+        "jsonl": FRAME.write_ndjson,
+        "parquet": FRAME.write_parquet,
+        "npz": lambda path: np.savez(path, x=FRAME["x"].to_numpy(), y=np.array(FRAME["y"].to_list())),
+    }
+    write[name](path)
+    return path.name
+
+
+@pytest.fixture(params=catalog.names("sources"))
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def source(name: str, options: dict[str, Any] | None = None) -> Source:
+    built: Source = build(catalog.find("sources", name), options)
+    return built
+
+
+def test_it_reads_from_its_defaults_and_the_same_twice(name: str, tmp_path: Path) -> None:
+    given = example(name, tmp_path)
+    first, again = (source(name).read(given, base=tmp_path) for _ in range(2))
+    assert first.frame.height > 0
+    assert first.frame.equals(again.frame)
+    assert table_hash(first) == table_hash(again)
+    assert first.rows.tolist() == list(range(first.frame.height))
+    assert all(path.is_file() for path in first.files)
+    assert first.target is None or first.target in first.frame.columns
+
+
+def test_it_is_found_by_what_is_there(name: str, tmp_path: Path) -> None:
+    given = example(name, tmp_path)
+    assert read_source(given, base=tmp_path).frame.equals(source(name).read(given, base=tmp_path).frame)
+
+
+def test_what_is_not_there_is_named(name: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"there is no (file|sample) absent|a str is not a table"):
+        source(name).read("absent", base=tmp_path)
+
+
+def test_a_misspelt_option_fails(name: str) -> None:
+    with pytest.raises(ValidationError, match="colour"):
+        source(name, {"colour": 1})
+
+
+def test_every_option_is_documented(name: str) -> None:
+    assert all(option.doc for option in describe(catalog.find("sources", name)))
