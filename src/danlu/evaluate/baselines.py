@@ -24,7 +24,7 @@ from danlu.tasks.task import Answers, Task
 # Boosting is there for comparison and may not take long. Measured on 2 cores: 4 to 10 ns for each row, feature, class
 # and iteration, so that 2e9 of them are 8 to 20 s at most; early stopping usually ends it in a fifth of that.
 _MOST_ROWS = 20_000
-_MOST_CELLS = 15_000_000  # rows × features × classes
+_MOST_CELLS = 10_000_000  # rows × features × classes
 _MOST_WORK = 2_000_000_000  # rows × features × classes × iterations
 _MOST_TREES = 5_000
 _MOST_ITERATIONS = 300
@@ -41,11 +41,15 @@ class Baseline:
     Attributes:
         answers: for every test row, or None where it could not be made; `note` then says why.
         note: what it is and what was capped, as a sentence for the score card.
+        rows: training rows it saw.
+        of: training rows there are.
         seconds: what it took.
     """
 
     answers: Answers | None
     note: str
+    rows: int
+    of: int
     seconds: float
 
 
@@ -58,27 +62,29 @@ def baseline(name: str, task: Task, prepared: Prepared, seed: int) -> Baseline:
         prepared: the encoded splits.
         seed: the recipe's.
     """
-    makers: dict[str, Callable[[Task, Prepared, int], tuple[Answers | None, str]]] = {
+    makers: dict[str, Callable[[Task, Prepared, int], _Made]] = {
         "majority": _majority,
         "boosting": _boosting,
     }
     start = time.perf_counter()
-    answers, note = makers[name](task, prepared, seed)
-    return Baseline(answers, note, round(time.perf_counter() - start, 3))
+    answers, note, rows = makers[name](task, prepared, seed)
+    return Baseline(answers, note, rows, prepared.sizes["train"], round(time.perf_counter() - start, 3))
 
 
-def _majority(task: Task, prepared: Prepared, seed: int) -> tuple[Answers | None, str]:
+_Made = tuple[Answers | None, str, int]
+"""Answers, note, training rows seen."""
+
+
+def _majority(task: Task, prepared: Prepared, seed: int) -> _Made:
     """The most frequent class with the classes' shares as probabilities, or the mean."""
     truth = task.truth(prepared.split("train").target)
     num_rows = prepared.split("test").num_rows
     if task.name == "regression":
-        return Answers(np.full(num_rows, truth.mean())), "always answers the mean of the training rows"
+        return Answers(np.full(num_rows, truth.mean())), "always answers the mean of the training rows", len(truth)
     shares = np.bincount(truth, minlength=prepared.num_classes) / len(truth)
     answers = Answers(np.full(num_rows, shares.argmax(), np.int32), np.tile(shares, (num_rows, 1)))
-    return (
-        answers,
-        "always answers the most frequent class of the training rows, with the classes' shares as probabilities",
-    )
+    note = "always answers the most frequent class of the training rows, with the classes' shares as probabilities"
+    return answers, note, len(truth)
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,7 @@ class _Plan:
     iterations: int
 
 
-def _boosting(task: Task, prepared: Prepared, seed: int) -> tuple[Answers | None, str]:
+def _boosting(task: Task, prepared: Prepared, seed: int) -> _Made:
     """Histogram gradient boosting with early stopping on the validation split.
 
     Source: scikit-learn 1.9 `HistGradientBoostingClassifier`, `HistGradientBoostingRegressor`, their defaults but for
@@ -100,19 +106,19 @@ def _boosting(task: Task, prepared: Prepared, seed: int) -> tuple[Answers | None
     train, validation, test = (prepared.split(name) for name in ("train", "validation", "test"))
     schema, classes = prepared.schema, prepared.num_classes
     if classes > _MOST_CLASSES:
-        return None, f"not fitted: {classes} classes are more than the {_MOST_CLASSES} it is tried on"
+        return None, f"not fitted: {classes} classes are more than the {_MOST_CLASSES} it is tried on", 0
     categorical = _categorical(schema)
     plan = _plan(train, validation, num_features=len(categorical), num_trees=classes if classes > 2 else 1, seed=seed)
     target = _target(train, plan.train)
     if len(np.unique(target)) < 2:
-        return None, "not fitted: its training rows hold one target value alone"
+        return None, "not fitted: its training rows hold one target value alone", 0
     known = np.isin(_target(validation, plan.validation), target) if classes else np.ones(len(plan.validation), bool)
     rows = plan.validation[known]
     model = _model(bool(classes), plan, categorical, stops=len(rows) > 0, seed=seed)
     held = {"X_val": _features(validation, rows, schema), "y_val": _target(validation, rows)} if len(rows) else {}
     model.fit(_features(train, plan.train, schema), target, **held)
     note = _note(plan, train, schema, int(model.n_iter_))
-    return _answers(task, model, test, schema, classes), note
+    return _answers(task, model, test, schema, classes), note, len(plan.train)
 
 
 def _model(classifies: bool, plan: _Plan, categorical: np.ndarray, *, stops: bool, seed: int) -> Any:

@@ -109,5 +109,6 @@ def short(text: str, most: int = 24) -> str:
 
 
 def sentence(text: str) -> str:
-    """A message with a full stop."""
+    """A message as a sentence."""
+    text = text[:1].upper() + text[1:]
     return text if text.endswith((".", "!", "?", "。")) else text + "."

@@ -81,7 +81,10 @@ def _verdicts(scores: Mapping[str, Any]) -> list[dict[str, str]]:
         rival = {"majority": "always giving the same answer", "boosting": "boosted trees"}.get(key, key)
         by = f"{metric_name(scores['main'])} is {_advantage(scores['main'], one['advantage'][scores['main']])}"
         text, tone = _VERDICTS[one["verdict"]]
-        found.append({"text": text.format(rival=rival, by=by), "tone": tone})
+        text = text.format(rival=rival, by=by)
+        if one["rows"] < one["of"]:
+            text += f" They saw {figure(one['rows'])} of the {figure(one['of'])} training rows."
+        found.append({"text": text, "tone": tone})
     return found
 
 

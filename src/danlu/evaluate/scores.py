@@ -24,9 +24,10 @@ class Scores:
         greater_is_better: metric → whether a larger value is a better one.
         rows: split → rows scored.
         intervals: {"resamples", "confidence", "method"} of the intervals.
-        baselines: name → {"note", "seconds", "metrics": metric → {value, low, high} on the test split, "advantage":
-            metric → {value, low, high} by which the network is better (below zero: worse), "verdict"}; metrics,
-            advantage and verdict are null where the baseline could not be made.
+        baselines: name → {"note", "rows" and "of" (training rows it saw, and there are), "seconds", "metrics": metric →
+            {value, low, high} on the test split, "advantage": metric → {value, low, high} by which the network is
+            better (below zero: worse), "verdict"}; metrics, advantage and verdict are null where the baseline could not
+            be made.
         confusion: see `confusion`, of the test split; None for numbers.
         calibration: see `calibration`, of the test split; None for numbers.
         residuals: see `residuals`, of the test split; None for classes.

@@ -130,7 +130,7 @@ def _against(
     rival: str, one: Baseline, names: Sequence[str], drawn: Mapping[tuple[str, str], np.ndarray], confidence: float
 ) -> dict[str, Any]:
     """A baseline's scores, and by how much the network is better."""
-    about: dict[str, Any] = {"note": one.note, "seconds": one.seconds}
+    about: dict[str, Any] = {"note": one.note, "rows": one.rows, "of": one.of, "seconds": one.seconds}
     if one.answers is None:
         return {**about, "metrics": None, "advantage": None, "verdict": None}
     advantages = {}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,14 @@ Stage = Callable[[str], tuple[Prepared, Trained]]
 def recipe_of(**section: Any) -> Recipe:
     given = {"data": "rows.csv", "target": "y", "seed": 7, "evaluate": {"bootstrap": 60, **section}}
     return Recipe.model_validate(given)
+
+
+def test_metrics_and_the_report_import_no_torch() -> None:
+    program = (
+        "import sys, danlu.evaluate.metrics, danlu.evaluate.score, danlu.evaluate.scores, danlu.evaluate.report\n"
+        "sys.exit(bool({'torch', 'sklearn', 'onnxruntime'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "regression"])

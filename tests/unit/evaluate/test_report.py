@@ -60,6 +60,8 @@ def fake_parts(word: str = "年收入") -> ReportParts:
     picture = {"address": "data:image/png;base64,AAAA", "width": 8, "height": 8}
     baseline = {
         "note": f"on {word}",
+        "rows": 400,
+        "of": 700,
         "seconds": 1.0,
         "metrics": {"accuracy": interval},
         "advantage": {"accuracy": {"value": 0.01, "low": -0.001, "high": 0.02}},
@@ -171,6 +173,7 @@ def test_all_parts_make_all_sections_and_well_formed_html() -> None:
         "0.850 – 0.870",
         "No difference between the network and boosted trees",
         "1 min 5 s",
+        "They saw 400 of the 700",
     ):
         assert text in tree.text
 
