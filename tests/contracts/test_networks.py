@@ -155,6 +155,15 @@ def test_a_missing_number_has_a_vector_of_its_own(numbers: str) -> None:
     torch.testing.assert_close(found[0], found[1])
 
 
+def test_an_unseen_category_starts_as_the_mean_of_all() -> None:
+    (encoder,) = network("mlp", "sold").encoders
+    (slot,) = [slot for slot in network("mlp", "sold").schema.slots if slot.column == "city"]
+    assert slot.field.reserved == 2
+    rows = encoder.categories.weight[: slot.field.num_codes]
+    assert not rows[:2].any()
+    assert rows[2:].any(dim=1).all()
+
+
 def test_prepared_splits_feed_the_network(tmp_path: Path) -> None:
     data = prepared(tmp_path)
     assert outputs(design(recipe(), data.schema), data.split("test").inputs).shape == (16, 1)

@@ -135,7 +135,7 @@ class Category:
 
     def fields(self, state: CategoryState) -> tuple[Field, ...]:
         """The "code": missing and unseen first, where they have one, then the values in sorted order."""
-        return (Field("code", "code", num_codes=self._offset + len(state.values)),)
+        return (Field("code", "code", num_codes=self._offset + len(state.values), reserved=self._offset),)
 
     def encode(self, values: pl.Series, state: CategoryState) -> Arrays:
         """Texts as codes.

@@ -34,6 +34,7 @@ class Field:
         kind: scalar (float32), code (int32, a row of an embedding table) or image (uint8).
         shape: shape of one row: () or (w,) for scalars, () for codes, (H, W, C) for images.
         num_codes: size of the table for a code, else 0.
+        reserved: how many codes, the first ones, stand for no value of the training rows (missing, unseen).
         mean: per-channel mean of an image on the training split, 0 … 255.
         std: per-channel standard deviation of an image on the training split, > 0.
     """
@@ -42,6 +43,7 @@ class Field:
     kind: Literal["scalar", "code", "image"]
     shape: tuple[int, ...] = ()
     num_codes: int = 0
+    reserved: int = 0
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
 

@@ -83,6 +83,9 @@ class MlpEncoder(nn.Module):
             self.register_buffer("code_offset", offsets[:-1], persistent=False)
             self.categories = nn.Embedding(int(offsets[-1]), options.category_dim)
             nn.init.normal_(self.categories.weight, std=options.category_dim**-0.5)
+            with torch.no_grad():  # until training says otherwise, missing and unseen are the mean of all values
+                for slot, offset in zip(codes, offsets.tolist(), strict=False):
+                    self.categories.weight[offset : offset + slot.field.reserved] = 0
             in_dim += len(codes) * options.category_dim
         self.dense = Dense(in_dim, options.width, options.num_layers, activation=options.activation, dropout=options.dropout)
         self.width = self.dense.width
