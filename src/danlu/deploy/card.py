@@ -126,6 +126,7 @@ def _release(parts: CardParts) -> str:
         ("latency", f"{variant.latency_ms:.3g} ms a call" if variant.latency_ms is not None else "not measured"),
         ("proof", parity.reason),
         ("largest difference", f"{_number(parity.max_difference)} (allowed {parity.tolerance:g})"),
+        ("fp32 graph against the trained network", _number(parity.fp32_difference)),
         ("runtime", ", ".join(f"{name} {version}" for name, version in parity.runtime.items())),
     ]
     text = (

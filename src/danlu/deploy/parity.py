@@ -191,7 +191,11 @@ def _metrics(served: Served, reference: Reference, largest: float) -> dict[str, 
         reaches = [abs(end[name] - trained) for end in ends]
         reach = max((reach for reach in reaches if math.isfinite(reach)), default=0.0)
         allowed = reach + _ROUNDING * max(1.0, abs(trained) if math.isfinite(trained) else 1.0)
-        found[name] = {"trained": _finite(trained), "served": _finite(served.metrics.get(name, math.nan)), "allowed": allowed}
+        found[name] = {
+            "trained": _finite(trained),
+            "served": _finite(served.metrics.get(name, math.nan)),
+            "allowed": allowed,
+        }
     return found
 
 
