@@ -60,11 +60,10 @@ def prepare(recipe: Recipe, run: Run) -> Prepared:
     begun = time.monotonic()
     with run.progress.task("read data"):
         table = read_data(recipe.data, base=recipe.base)
-    hashes = file_hashes(table.files, run.progress) if table.files else []
-    inputs = fingerprint(table_hash(table, hashes), _sections(recipe), code_version())
+    pictures = _hashes(table, run.progress)
+    inputs = fingerprint(table_hash(table, list(pictures.values())), _sections(recipe), code_version())
     # Raw rows name pictures by their path, so what is cached for them holds in one place only.
     place = fingerprint(inputs, [str(path.absolute()) for path in table.files] if _has_pictures(table) else "")
-    pictures = dict(zip((str(path) for path in dict.fromkeys(table.files)), hashes, strict=True))
     noticed: list[Finding] = []
     accept = recipe.prepare.accept
     try:
@@ -82,6 +81,46 @@ def prepare(recipe: Recipe, run: Run) -> Prepared:
     if built or run.finished("prepare", inputs) is None:
         _record(run, prepared, inputs, time.monotonic() - begun)
     return prepared
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What a preparation would come to.
+
+    Attributes:
+        schema: the fitted columns.
+        sizes: rows in each of `SPLITS`.
+        findings: what the audit noticed, errors too.
+    """
+
+    schema: Schema
+    sizes: Mapping[str, int]
+    findings: tuple[Finding, ...]
+
+
+def outlook(recipe: Recipe, progress: Progress) -> Outlook:
+    """Read, split, audit and fit a recipe's data as `prepare` does, but encode and write nothing.
+
+    Raises:
+        DataError: the data cannot be used.
+        RecipeError: an option of a column whose type was inferred is wrong.
+    """
+    table = read_data(recipe.data, base=recipe.base)
+    noticed: list[Finding] = []
+    preparation = _Preparation(recipe, table, _hashes(table, progress), noticed, progress)
+    rows, chosen = preparation.choose()
+    return Outlook(preparation.fit(rows, chosen), _sizes(rows.codes), tuple(noticed))
+
+
+def _hashes(table: Table, progress: Progress) -> dict[str, str]:
+    """File → SHA-256, in the files' order."""
+    hashes = file_hashes(table.files, progress) if table.files else []
+    return dict(zip((str(path) for path in dict.fromkeys(table.files)), hashes, strict=True))
+
+
+def _sizes(codes: np.ndarray) -> dict[str, int]:
+    """Rows in each split."""
+    return dict(zip(SPLITS, np.bincount(codes, minlength=len(SPLITS)).tolist(), strict=True))
 
 
 def _sections(recipe: Recipe) -> dict[str, Any]:
@@ -147,6 +186,14 @@ class _Preparation:
 
     def build(self, folder: Path) -> None:
         """Do it all into an empty folder."""
+        rows, chosen = self.choose()
+        reports.refuse(self.noticed, self.recipe.prepare.accept)
+        schema = self.fit(rows, chosen)
+        self._encode(schema, rows, folder)
+        self._write(schema, rows, chosen, folder)
+
+    def choose(self) -> tuple[_Rows, Mapping[str, Chosen]]:
+        """The rows in use with their splits, audited, and what each column is."""
         self.noticed += self.table.findings
         max_rejected = self.recipe.prepare.max_rejected
         check_rejected(self.table, self.table.num_read, max_rejected)
@@ -167,10 +214,7 @@ class _Preparation:
                     self._others(rows, chosen),
                 )
             )
-        reports.refuse(self.noticed, self.recipe.prepare.accept)
-        schema = self._fit(rows, chosen)
-        self._encode(schema, rows, folder)
-        self._write(schema, rows, chosen, folder)
+        return rows, chosen
 
     def _usable(self, chosen: Mapping[str, Chosen], max_rejected: float) -> _Rows:
         """The rows that can be used."""
@@ -239,7 +283,7 @@ class _Preparation:
         ]
         return {name: nulled(rows.table.frame[name], self.missing_values) for name in names}
 
-    def _fit(self, rows: _Rows, chosen: Mapping[str, Chosen]) -> Schema:
+    def fit(self, rows: _Rows, chosen: Mapping[str, Chosen]) -> Schema:
         """Fit every column on the training rows only."""
         train = rows.train
         fitted = []
@@ -271,8 +315,7 @@ class _Preparation:
         figures = profile(rows.table.frame[train.to_numpy()], chosen, values, self.missing_values)
         write_json(folder / "profile.json", figures)
         write_json(folder / "findings.json", reports.to_json(self.noticed))
-        sizes = np.bincount(rows.codes, minlength=3).tolist()
-        write_json(folder / "prepare.json", {"sizes": dict(zip(SPLITS, sizes, strict=True))})
+        write_json(folder / "prepare.json", {"sizes": _sizes(rows.codes)})
         if self.table.rejected.height:
             self.table.rejected.sort("row").write_parquet(folder / "rejected.parquet")
 
