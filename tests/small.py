@@ -41,7 +41,9 @@ TARGETS: Mapping[str, tuple[str, dict[str, object]]] = {
 }
 
 
-def schema(rows: pl.DataFrame, target: str = "sold", inputs: tuple[str, ...] = ("x", "city", "member", "photo")) -> Schema:
+def schema(
+    rows: pl.DataFrame, target: str = "sold", inputs: tuple[str, ...] = ("x", "city", "member", "photo")
+) -> Schema:
     """The columns fitted on all rows."""
     types = {"x": "number", "city": "category", "member": "boolean", "photo": "image"}
     columns = tuple(fit_column(name, types[name], {}, rows[name]) for name in inputs)
@@ -49,7 +51,9 @@ def schema(rows: pl.DataFrame, target: str = "sold", inputs: tuple[str, ...] = (
     return Schema(columns, fit_column(target, kind, options, rows[target]))
 
 
-def prepared(folder: Path, target: str = "sold", inputs: tuple[str, ...] = ("x", "city", "member", "photo")) -> Prepared:
+def prepared(
+    folder: Path, target: str = "sold", inputs: tuple[str, ...] = ("x", "city", "member", "photo")
+) -> Prepared:
     """64 training, 16 validation and 16 test rows, encoded under `folder`."""
     rows = frame()
     parts = {"train": slice(0, 64), "validation": slice(64, 80), "test": slice(80, 96)}

@@ -60,9 +60,7 @@ def test_the_bundle_answers_as_the_network_does_also_for_missing_and_unseen_valu
     assert result.bundle is not None
     assert result.trained is not None
     bundle = danlu.load(result.bundle)
-    asked = rows(20).with_columns(
-        x=pl.lit(None, pl.Float64), city=pl.Series(["Atlantis", None] * 10, dtype=pl.String)
-    )
+    asked = rows(20).with_columns(x=pl.lit(None, pl.Float64), city=pl.Series(["Atlantis", None] * 10, dtype=pl.String))
     network = result.trained.network
     expected = network.task.answers(outputs(network, network.schema.encode(asked)))
     answers = bundle.predict(asked)

@@ -58,7 +58,9 @@ class Result:
         return self.deployed.bundle if self.deployed else None
 
 
-def run(recipe: Recipe, *, root: Path = Path("runs"), progress: Progress | None = None, until: str = "deploy") -> Result:
+def run(
+    recipe: Recipe, *, root: Path = Path("runs"), progress: Progress | None = None, until: str = "deploy"
+) -> Result:
     """Run a recipe's steps up to `until`, doing only what is not done yet.
 
     Args:
@@ -179,7 +181,9 @@ def write_design(network: Network, prepared: Prepared, run: Run) -> Network:
         start, folder = time.monotonic(), run.step("design")
         write_json(folder / "network.json", dict(network.description))
         write_json(folder / "design.json", describe(network).to_json())
-        run.finish("design", inputs, [folder / "network.json", folder / "design.json"], {}, seconds=time.monotonic() - start)
+        run.finish(
+            "design", inputs, [folder / "network.json", folder / "design.json"], {}, seconds=time.monotonic() - start
+        )
     return network
 
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
-from tests.small import TARGETS, frame, prepared, recipe, schema
 
 from danlu import catalog
 from danlu.base.errors import RecipeError
@@ -15,6 +14,7 @@ from danlu.base.registry import validate
 from danlu.design import Network, assemble, describe, design, outputs
 from danlu.design.describe import example_inputs
 from danlu.export.onnx import Onnx
+from tests.small import TARGETS, frame, prepared, recipe, schema
 
 # Every encoder with a column of every kind it takes, and all of them together.
 TAKES = {
@@ -57,7 +57,9 @@ def test_every_parameter_gets_a_gradient(built: Network) -> None:
     target = torch.from_numpy(built.schema.encode_target(frame()))
     built.train()
     built.task.loss(built(inputs), target, None).backward()
-    without = [name for name, parameter in built.named_parameters() if parameter.grad is None or not parameter.grad.any()]
+    without = [
+        name for name, parameter in built.named_parameters() if parameter.grad is None or not parameter.grad.any()
+    ]
     assert without == []
 
 
@@ -139,8 +141,14 @@ def test_a_head_of_another_task_is_refused() -> None:
 
 
 def test_encoders_are_chosen_by_name_then_type_then_star() -> None:
-    sections = {"design": {"encoders": {"*": "default", "number": {"name": "mlp", "width": 32}, "city": {"name": "mlp", "width": 16}}}}
-    found = {tuple(part["columns"]): part.get("width") for part in network("all", "sold", **sections).description["encoders"]}
+    sections = {
+        "design": {
+            "encoders": {"*": "default", "number": {"name": "mlp", "width": 32}, "city": {"name": "mlp", "width": 16}}
+        }
+    }
+    found = {
+        tuple(part["columns"]): part.get("width") for part in network("all", "sold", **sections).description["encoders"]
+    }
     assert found == {("x",): 32, ("city",): 16, ("member",): 256, ("photo",): 128}
 
 

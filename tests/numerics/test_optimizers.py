@@ -9,7 +9,10 @@ from danlu.train.optimizers import Adam, AdamW, Optimizer, RmsProp, Sgd, segment
 
 PAIRS = [
     (Sgd(lr=0.05, momentum=0.0), lambda p: torch.optim.SGD(p, lr=0.05)),
-    (Sgd(lr=0.05, momentum=0.9, weight_decay=0.1), lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9, weight_decay=0.1)),
+    (
+        Sgd(lr=0.05, momentum=0.9, weight_decay=0.1),
+        lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9, weight_decay=0.1),
+    ),
     (Sgd(lr=0.05, nesterov=True), lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9, nesterov=True)),
     (Adam(lr=0.01, weight_decay=0.1), lambda p: torch.optim.Adam(p, lr=0.01, weight_decay=0.1)),
     (AdamW(lr=0.01, betas=(0.8, 0.99)), lambda p: torch.optim.AdamW(p, lr=0.01, betas=(0.8, 0.99), weight_decay=0.01)),

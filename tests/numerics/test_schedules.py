@@ -58,4 +58,7 @@ def test_plateau_falls_after_its_patience_and_not_below_its_floor() -> None:
 @pytest.mark.parametrize("total", [1, 2, 7])
 def test_short_runs_have_finite_step_sizes(schedule: Constant, total: int) -> None:
     memory = schedule.start()
-    assert all(0 <= schedule.factor(step, total, memory) <= 1 and math.isfinite(schedule.factor(step, total, memory)) for step in range(total))
+    assert all(
+        0 <= schedule.factor(step, total, memory) <= 1 and math.isfinite(schedule.factor(step, total, memory))
+        for step in range(total)
+    )

@@ -65,7 +65,11 @@ DATA_FAULTS = {
     "missing column": (TWO_LINES.replace("target: y", "target: yy"), GOOD, r"yy.*\n.*(did you mean|rename|y)"),
     "empty file": (TWO_LINES, "", r"rows\.csv.* is empty|empty"),
     "header only": (TWO_LINES, "x,y\n", r"(no rows|only a header|header)"),
-    "one-class target": (TWO_LINES, "x,y\n" + "1,a\n2,a\n" * 30, r"target y is .*a.* in every row: there is nothing to learn"),
+    "one-class target": (
+        TWO_LINES,
+        "x,y\n" + "1,a\n2,a\n" * 30,
+        r"target y is .*a.* in every row: there is nothing to learn",
+    ),
     "all-missing target": (TWO_LINES, "x,y\n" + "1,\n" * 50, r"every value of the target y is missing"),
     "all-missing column": (
         TWO_LINES + "prepare: {}\n",
@@ -131,7 +135,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 3 MB."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)], capture_output=True, check=False)
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)], capture_output=True, check=False
+    )
     if done.returncode:
         pytest.skip(f"a small disk cannot be mounted here: {done.stderr.decode().strip()}")
     yield folder
@@ -139,7 +145,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("room", [0, 300_000, 1_200_000])
-def test_a_full_disk_stops_the_run_with_a_word_and_the_folder_stays_readable(room: int, small_disk: Path, tmp_path: Path) -> None:
+def test_a_full_disk_stops_the_run_with_a_word_and_the_folder_stays_readable(
+    room: int, small_disk: Path, tmp_path: Path
+) -> None:
     text = TWO_LINES + "train: {epochs: 3}\nevaluate: {bootstrap: 10, baselines: [majority]}\ncompress: {try: []}\n"
     recipe = read_recipe(write(tmp_path, text))
     free = shutil.disk_usage(small_disk).free

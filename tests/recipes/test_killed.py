@@ -24,13 +24,24 @@ evaluate: {bootstrap: 50, baselines: [majority]}
 
 
 def command(folder: Path) -> list[str]:
-    return [sys.executable, "-m", "danlu", "run", str(folder / "killed.yaml"), "--runs", str(folder / "runs"), "--quiet"]
+    return [
+        sys.executable,
+        "-m",
+        "danlu",
+        "run",
+        str(folder / "killed.yaml"),
+        "--runs",
+        str(folder / "runs"),
+        "--quiet",
+    ]
 
 
 def start(folder: Path) -> subprocess.Popen[str]:
     folder.mkdir(exist_ok=True)
     (folder / "killed.yaml").write_text(RECIPE)
-    return subprocess.Popen(command(folder), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    return subprocess.Popen(
+        command(folder), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    )
 
 
 def finish(folder: Path) -> str:
@@ -92,7 +103,13 @@ def kill_at(folder: Path, moment: str) -> bool:
             if process.poll() is not None or time.monotonic() - began > 60:
                 return False
             time.sleep(0.0005)
-        if moment.startswith("random") or moment in ("mid-epoch", "in deploy", "in evaluate", "in compress", "in design"):
+        if moment.startswith("random") or moment in (
+            "mid-epoch",
+            "in deploy",
+            "in evaluate",
+            "in compress",
+            "in design",
+        ):
             time.sleep(wait)
         return process.poll() is None
     finally:

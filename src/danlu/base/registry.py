@@ -7,7 +7,7 @@ is the only definition of its options:
     class AdamW:
         '''Adam with decoupled weight decay.
 
-        Attributes:
+Attributes:
             lr: step size.
         '''
         lr: Annotated[float, Gt(0)] = 1e-3
@@ -42,7 +42,7 @@ class Option:
 
 
 def _parameters(component: type) -> dict[str, tuple[Any, Any]]:
-    """name → (annotation with its ranges, default or `...`)."""
+    """Name → (annotation with its ranges, default or `...`)."""
     if is_dataclass(component):
         hints = get_type_hints(component, include_extras=True)
         own = [field for field in fields(component) if field.init]

@@ -257,7 +257,9 @@ class Schema:
                     if slot.field.kind == "image":
                         arrays[slot.input] = value
                     else:
-                        arrays[slot.input][:, slot.start : slot.stop] = value.reshape(frame.height, slot.stop - slot.start)
+                        arrays[slot.input][:, slot.start : slot.stop] = value.reshape(
+                            frame.height, slot.stop - slot.start
+                        )
         return {spec.name: arrays[spec.name] for spec in self.input_specs}
 
     def encode_target(self, frame: pl.DataFrame) -> np.ndarray:

@@ -12,7 +12,7 @@ from danlu import catalog
 from danlu.base import registry
 from danlu.base.errors import Fault, RecipeError, nearest
 from danlu.base.seeds import derive
-from danlu.columns.column import Schema, Slot
+from danlu.columns.column import Schema
 from danlu.design.network import Network
 from danlu.recipe.schema import Design, Recipe
 from danlu.tasks.task import Task, task_for
@@ -40,7 +40,9 @@ def assemble(description: Mapping[str, Any], schema: Schema, *, seed: int = 0) -
 
 
 def _build(family: str, part: Mapping[str, Any]) -> Any:
-    return registry.build(catalog.find(family, part["name"]), {k: v for k, v in part.items() if k not in ("name", "columns")})
+    return registry.build(
+        catalog.find(family, part["name"]), {k: v for k, v in part.items() if k not in ("name", "columns")}
+    )
 
 
 def _encoder(part: Mapping[str, Any], schema: Schema) -> Any:
@@ -60,7 +62,11 @@ def _description(section: Design, schema: Schema, task: Task) -> dict[str, Any]:
         slots = [slot for slot in schema.slots if slot.column == column.name]
         wrong = [slot for slot in slots if slot.field.kind not in kind.kinds]
         if wrong:
-            fits = [name for name in catalog.names("encoders") if wrong[0].field.kind in catalog.find("encoders", name).kinds]
+            fits = [
+                name
+                for name in catalog.names("encoders")
+                if wrong[0].field.kind in catalog.find("encoders", name).kinds
+            ]
             faults.append(
                 Fault(
                     path=f"design.encoders.{key}",

@@ -51,7 +51,9 @@ class Onnx:
                     verbose=False,
                 )
         except Exception as error:
-            raise ExportError(f"the network could not be exported to ONNX: {error}", hint="try another encoder") from error
+            raise ExportError(
+                f"the network could not be exported to ONNX: {error}", hint="try another encoder"
+            ) from error
         write_with(path, lambda partial: program.save(str(partial), external_data=False))
 
 

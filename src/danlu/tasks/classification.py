@@ -33,7 +33,10 @@ class Binary:
 
         weights = None if class_weights_K is None else class_weights_K[target_B.long()]
         loss = binary_cross_entropy_with_logits(
-            outputs_BK[:, 0], target_B.to(outputs_BK.dtype), weight=weights, reduction="mean" if weights is None else "sum"
+            outputs_BK[:, 0],
+            target_B.to(outputs_BK.dtype),
+            weight=weights,
+            reduction="mean" if weights is None else "sum",
         )
         return loss if weights is None else loss / weights.sum()
 

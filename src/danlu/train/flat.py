@@ -49,7 +49,9 @@ class FlatParameters:
     def largest_gradients(self, count: int = 8) -> list[tuple[str, float]]:
         """(parameter, largest absolute gradient), largest first; what is not a number comes before all."""
         found = [
-            (name, float(self.gradients[start:stop].abs().max())) for name, (start, stop) in self.places.items() if stop > start
+            (name, float(self.gradients[start:stop].abs().max()))
+            for name, (start, stop) in self.places.items()
+            if stop > start
         ]
         return sorted(found, key=lambda item: -item[1] if item[1] == item[1] else -torch.inf)[:count]
 

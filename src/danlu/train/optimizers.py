@@ -1,6 +1,7 @@
 """How weights follow gradients: torch's own fused kernels, called on the flat buffers.
 
-`torch.optim` is not imported: its optimizers bring in the compiler, which takes longer to import than torch itself.
+`torch.optim` is not imported: its optimizers bring in the compiler, which takes longer to import than torch itself. Nor is torch,
+before the first step: a recipe is read, and its faults are told, without it.
 Each optimizer is a component (its options) with two methods: `slots` names the tensors it keeps, `step` changes the weights.
 """
 
@@ -8,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated, Protocol
 
-import torch
 from annotated_types import Ge, Gt, Lt
 from pydantic import Strict
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Beta = Annotated[float, Ge(0), Lt(1)]
 
@@ -65,7 +67,9 @@ class Sgd:
         return ("momentum",) if self.momentum else ()
 
     def step(self, segment: Segment, lr: float, count: int) -> None:
-        """v ← momentum · v + g; w ← w − lr · v."""
+        """V ← momentum · v + g; w ← w − lr · v."""
+        import torch
+
         torch._fused_sgd_(
             [segment.values],
             [segment.gradients],
@@ -104,8 +108,8 @@ class Adam:
         return ("mean", "square")
 
     def step(self, segment: Segment, lr: float, count: int) -> None:
-        """m ← β₁m + (1−β₁)g; v ← β₂v + (1−β₂)g²; w ← w − lr · m̂ / (√v̂ + eps)."""
-        _adam_step(torch._fused_adam_, self, segment, lr, count)
+        """M ← β₁m + (1−β₁)g; v ← β₂v + (1−β₂)g²; w ← w − lr · m̂ / (√v̂ + eps)."""
+        _adam_step("_fused_adam_", self, segment, lr, count)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,11 +137,13 @@ class AdamW:
 
     def step(self, segment: Segment, lr: float, count: int) -> None:
         """As Adam, after w ← w − lr · weight_decay · w."""
-        _adam_step(torch._fused_adamw_, self, segment, lr, count)
+        _adam_step("_fused_adamw_", self, segment, lr, count)
 
 
-def _adam_step(kernel: object, options: Adam | AdamW, segment: Segment, lr: float, count: int) -> None:
-    kernel(  # type: ignore[operator]
+def _adam_step(kernel: str, options: Adam | AdamW, segment: Segment, lr: float, count: int) -> None:
+    import torch
+
+    getattr(torch, kernel)(
         [segment.values],
         [segment.gradients],
         [segment.slots["mean"]],
@@ -180,7 +186,7 @@ class RmsProp:
         return ("square", "momentum") if self.momentum else ("square",)
 
     def step(self, segment: Segment, lr: float, count: int) -> None:
-        """s ← αs + (1−α)g²; w ← w − lr · g / (√s + eps), or that through momentum."""
+        """S ← αs + (1−α)g²; w ← w − lr · g / (√s + eps), or that through momentum."""
         gradients = segment.gradients
         if segment.decay and self.weight_decay:
             gradients = gradients.add(segment.values, alpha=self.weight_decay)
@@ -193,9 +199,7 @@ class RmsProp:
             segment.values.addcdiv_(gradients, scale, value=-lr)
 
 
-def segments(
-    values: Tensor, gradients: Tensor, slots: Mapping[str, Tensor], num_decayed: int
-) -> Sequence[Segment]:
+def segments(values: Tensor, gradients: Tensor, slots: Mapping[str, Tensor], num_decayed: int) -> Sequence[Segment]:
     """The flat buffers as the part that is decayed and the part that is not."""
     parts = ((slice(0, num_decayed), True), (slice(num_decayed, None), False))
     return [

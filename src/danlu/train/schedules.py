@@ -65,7 +65,7 @@ class Step(Constant):
     gamma: Annotated[float, Gt(0), Le(1)] = 0.1
 
     def factor(self, step: int, total: int, memory: Mapping[str, Any]) -> float:
-        """gamma ^ (number of falls so far)."""
+        """Gamma ^ (number of falls so far)."""
         return _warm(step, total, self.warmup) * self.gamma ** int(step / total / self.every)
 
 
@@ -84,10 +84,12 @@ class Cosine(Constant):
     final: Annotated[float, Ge(0), Le(1)] = 0.01
 
     def factor(self, step: int, total: int, memory: Mapping[str, Any]) -> float:
-        """final + (1 − final) · (1 + cos(π · progress)) / 2 after warm-up."""
+        """Final + (1 − final) · (1 + cos(π · progress)) / 2 after warm-up."""
         first = int(total * self.warmup)
         progress = max(0, step - first) / max(1, total - 1 - first)
-        return _warm(step, total, self.warmup) * (self.final + (1 - self.final) * (1 + math.cos(math.pi * progress)) / 2)
+        return _warm(step, total, self.warmup) * (
+            self.final + (1 - self.final) * (1 + math.cos(math.pi * progress)) / 2
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

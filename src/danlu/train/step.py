@@ -58,7 +58,14 @@ def _inputs(recipe: Recipe, network: Network, prepared: Prepared, plan: Plan) ->
     section = recipe.train.model_dump(mode="json", exclude={"checkpoint_s"})
     metrics = recipe.evaluate.metrics
     return fingerprint(
-        section, metrics, recipe.seed, network.description, prepared.fingerprint, asdict(plan), torch.__version__, code_version()
+        section,
+        metrics,
+        recipe.seed,
+        network.description,
+        prepared.fingerprint,
+        asdict(plan),
+        torch.__version__,
+        code_version(),
     )
 
 
@@ -141,7 +148,9 @@ def _class_weights(recipe: Recipe, network: Network, training: Split) -> torch.T
         raise RecipeError([Fault(path="train.class_weights", message=message, hint="leave it out")])
     codes = np.arange(field.num_codes, dtype=np.int32)
     labels = [str(label) for label in network.schema.target.decode({field.name: codes})]
-    counts: Mapping[str, int] = dict(zip(labels, np.bincount(training.target, minlength=len(labels)).tolist(), strict=True))
+    counts: Mapping[str, int] = dict(
+        zip(labels, np.bincount(training.target, minlength=len(labels)).tolist(), strict=True)
+    )
     weights = class_weights(recipe.train, counts)
     assert weights is not None
     return torch.tensor([weights[label] for label in labels], device=next(network.parameters()).device)

@@ -14,7 +14,9 @@ from danlu.base.errors import (
 
 ERRORS = [
     DataError("the value x is not a number", where="column age, row 3", hint="add x to data.missing_values"),
-    RecipeError([Fault(path="train.epocs", message="is not an option", file="a.yaml", line=3, column=5, hint="epochs")]),
+    RecipeError(
+        [Fault(path="train.epocs", message="is not an option", file="a.yaml", line=3, column=5, hint="epochs")]
+    ),
     MissingExtraError("torch", "train"),
     NonFiniteLossError(step=7, loss=float("inf"), rows=[1, 2, 3], gradients=[("head.weight", 1e9)]),
     RequirementError([("accuracy", ">= 0.99", "0.95", False)]),

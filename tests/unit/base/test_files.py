@@ -21,7 +21,10 @@ def test_a_file_is_whole_or_absent(tmp_path: Path) -> None:
 
 def test_a_full_disk_says_so_and_leaves_the_old_file(tmp_path: Path) -> None:
     write_bytes(tmp_path / "x", b"old")
-    with pytest.raises(StorageError, match="could not write .*x: No space left on device") as caught, writing(tmp_path / "x"):
+    with (
+        pytest.raises(StorageError, match="could not write .*x: No space left on device") as caught,
+        writing(tmp_path / "x"),
+    ):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert caught.value.hint == "free some space and run again"
     assert (tmp_path / "x").read_bytes() == b"old"

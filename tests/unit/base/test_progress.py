@@ -25,7 +25,8 @@ def test_work_done_before_does_not_count_as_speed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0.84, "0.8 s"), (42.2, "42 s"), (185, "3 min 5 s"), (7830, "2 h 10 min"), (119.7, "2 min 0 s")]
+    ("seconds", "text"),
+    [(0.84, "0.8 s"), (42.2, "42 s"), (185, "3 min 5 s"), (7830, "2 h 10 min"), (119.7, "2 min 0 s")],
 )
 def test_durations_are_said_as_people_say_them(seconds: float, text: str) -> None:
     assert duration(seconds) == text

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import load_file
-from tests.small import prepared, recipe
 
 from danlu.base.errors import NonFiniteLossError, RecipeError, RunError, StorageError
 from danlu.base.runs import Run
 from danlu.design import Trained, design, outputs
 from danlu.train import train
+from tests.small import prepared, recipe
 
 INPUTS = ("x", "city", "member")
 ADAM = {"name": "adamw", "lr": 0.01}
@@ -130,7 +130,9 @@ def test_the_weights_open_elsewhere(tmp_path: Path) -> None:
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_step_rows_and_gradients(tmp_path: Path) -> None:
-    with pytest.raises(NonFiniteLossError, match=r"the loss became (nan|inf) at step \d+ \(training rows .*gradients: "):
+    with pytest.raises(
+        NonFiniteLossError, match=r"the loss became (nan|inf) at step \d+ \(training rows .*gradients: "
+    ):
         fit(tmp_path, {"optimizer": {"name": "sgd", "lr": 1e20}}, target="size")
     facts = json.loads((tmp_path / "run/train/nonfinite.json").read_text())
     assert len(facts["rows"]) == 16
@@ -138,7 +140,9 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_step_rows_and_gradien
 
 
 def test_class_weights_are_checked_against_the_classes(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="class_weights.yess is not a class of the target; there are no, yes") as caught:
+    with pytest.raises(
+        RecipeError, match="class_weights.yess is not a class of the target; there are no, yes"
+    ) as caught:
         fit(tmp_path, {"class_weights": {"yess": 2.0, "no": 1.0}})
     assert caught.value.faults[-1].hint == "did you mean yes?"
     with pytest.raises(RecipeError, match="target size is a number"):

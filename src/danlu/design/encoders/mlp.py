@@ -87,7 +87,9 @@ class MlpEncoder(nn.Module):
                 for slot, offset in zip(codes, offsets.tolist(), strict=False):
                     self.categories.weight[offset : offset + slot.field.reserved] = 0
             in_dim += len(codes) * options.category_dim
-        self.dense = Dense(in_dim, options.width, options.num_layers, activation=options.activation, dropout=options.dropout)
+        self.dense = Dense(
+            in_dim, options.width, options.num_layers, activation=options.activation, dropout=options.dropout
+        )
         self.width = self.dense.width
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Encoded:
