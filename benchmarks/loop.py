@@ -1,4 +1,4 @@
-"""Danlu's training loop beside the plain eager loop that a person would write, same network, rows, batches and optimizer.
+"""Danlu's training loop beside the plain eager loop that a person would write: same network, rows and batches.
 
     python benchmarks/loop.py [--rounds 5]
 

@@ -2,9 +2,9 @@
 
     recipe → prepare → design → train → evaluate → compress → deploy → bundle, with its proof
 
-Each step is a function from frozen value to frozen value. It keeps its results in its own folder of the run with the fingerprint of
-all that went in; where nothing has changed it only reads them again. So a run that was killed is started again with the same
-command and goes on where it was.
+Each step is a function from frozen value to frozen value. It keeps its results in its own folder of the run with the
+fingerprint of all that went in; where nothing has changed it only reads them again. So a run that was killed is started
+again with the same command and goes on where it was.
 """
 
 from __future__ import annotations

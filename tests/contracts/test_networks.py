@@ -124,19 +124,19 @@ def test_a_misspelt_option_is_refused(encoder: str) -> None:
 
 
 def test_an_encoder_that_cannot_take_a_column_names_one_that_can() -> None:
-    with pytest.raises(RecipeError, match="encoders.x is cnn, which cannot take the number column x") as caught:
+    with pytest.raises(RecipeError, match=r"encoders\.x is cnn, which cannot take the number column x") as caught:
         network("all", "sold", design={"encoders": {"x": "cnn"}})
     assert caught.value.faults[0].hint == "use mlp"
 
 
 def test_an_encoder_for_a_column_that_is_not_there_names_the_nearest() -> None:
-    with pytest.raises(RecipeError, match="encoders.foto is neither an input column") as caught:
+    with pytest.raises(RecipeError, match=r"encoders\.foto is neither an input column") as caught:
         network("all", "sold", design={"encoders": {"foto": "cnn"}})
     assert caught.value.faults[0].hint == "did you mean photo?"
 
 
 def test_a_head_of_another_task_is_refused() -> None:
-    with pytest.raises(RecipeError, match="design.head is regression, but the target sold makes this a binary task"):
+    with pytest.raises(RecipeError, match=r"design\.head is regression, but the target sold makes this a binary task"):
         network("all", "sold", design={"head": "regression"})
 
 

@@ -1,4 +1,6 @@
-"""Every class of fault, met by a whole run as its user would meet it: what was given, what is allowed, where, the fix."""
+"""Every class of fault, met by a whole run as its user would meet it: what was given, what is allowed, where, how to
+mend it.
+"""
 
 import errno
 import os

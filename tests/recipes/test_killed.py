@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -118,8 +118,8 @@ def kill_at(folder: Path, moment: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    yield finish(tmp_path_factory.mktemp("unbroken"))
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return finish(tmp_path_factory.mktemp("unbroken"))
 
 
 @pytest.mark.parametrize("moment", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])

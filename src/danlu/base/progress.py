@@ -33,14 +33,15 @@ class Quiet:
     """Shows nothing."""
 
     def say(self, text: str) -> None:
-        pass
+        """Nothing."""
 
     @contextlib.contextmanager
     def task(self, label: str, total: float | None = None, done: float = 0) -> Iterator[Task]:
+        """Work that nobody watches."""
         yield self
 
     def advance(self, amount: float = 1, note: str = "") -> None:
-        pass
+        """Nothing."""
 
 
 class Lines:
@@ -62,10 +63,12 @@ class Lines:
         self.stream, self.every_s, self.clock = stream, every_s, clock
 
     def say(self, text: str) -> None:
+        """One line."""
         print(text, file=self.stream or sys.stderr, flush=True)
 
     @contextlib.contextmanager
     def task(self, label: str, total: float | None = None, done: float = 0) -> Iterator[Task]:
+        """A line now and then, one at the end."""
         line = _Line(self, label, total, done)
         yield line
         line.end()
@@ -101,12 +104,14 @@ class Terminal:
     """Bars with the time left, on a terminal (standard error)."""
 
     def say(self, text: str) -> None:
+        """One line above the bars."""
         from rich.console import Console
 
         Console(stderr=True).print(text, markup=False, highlight=False)
 
     @contextlib.contextmanager
     def task(self, label: str, total: float | None = None, done: float = 0) -> Iterator[Task]:
+        """A bar, and one line at the end."""
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -127,7 +132,8 @@ class Terminal:
 class _Bar:
     def __init__(self, bars: Bars, label: str, total: float | None, done: float) -> None:
         self.bars, self.note = bars, ""
-        self.task = bars.add_task(label, total=total, completed=done, note="")
+        self.task = bars.add_task(label, total=total, note="")
+        bars.update(self.task, completed=done)
 
     def advance(self, amount: float = 1, note: str = "") -> None:
         self.note = note or self.note

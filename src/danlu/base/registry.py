@@ -53,8 +53,9 @@ def _parameters(component: type) -> dict[str, tuple[Any, Any]]:
             for field in own
         }
         return {field.name: (hints[field.name], defaults[field.name]) for field in own}
-    hints = get_type_hints(component.__init__, include_extras=True)
-    signature = inspect.signature(component.__init__)
+    constructor = component.__init__  # type: ignore[misc]
+    hints = get_type_hints(constructor, include_extras=True)
+    signature = inspect.signature(constructor)
     return {
         name: (hints[name], ... if parameter.default is parameter.empty else parameter.default)
         for name, parameter in signature.parameters.items()

@@ -120,6 +120,7 @@ def open_run(root: Path, name: str, key: str, progress: Progress | None = None) 
         root: the folder of all runs.
         name: the recipe's name.
         key: fingerprint of the recipe, its data and the code; a run goes on only with the same.
+        progress: where the run's work reports itself.
 
     Raises:
         StorageError: the folder cannot be made.

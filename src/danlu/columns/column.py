@@ -2,9 +2,10 @@
 
     options (recipe)  --fit on the training split-->  state  --encode-->  fields  --pack-->  network inputs
 
-A column type encodes into named fields. A field is a `scalar` ((N,) or (N, w) float32), a `code` ((N,) int32, a row of an
-embedding table) or an `image` ((N, H, W, C) uint8). All scalars of a table become one matrix, all codes another, so that a
-training step gathers two arrays however many columns there are. Training and serving run this same code; no torch here.
+A column type encodes into named fields. A field is a `scalar` ((N,) or (N, w) float32), a `code` ((N,) int32, a row of
+an embedding table) or an `image` ((N, H, W, C) uint8). All scalars of a table become one matrix, all codes another, so
+that a training step gathers two arrays however many columns there are. Training and serving run this same code; no
+torch here.
 """
 
 from __future__ import annotations
@@ -82,8 +83,8 @@ class Column(Protocol):
         """Raw values (strings from a CSV or a request, or already typed) as this column's own dtype, blanks as nulls.
 
         Raises:
-            DataError: a value is not of this type; `where` names the column and the first such row (from 0), the message the
-                value, the hint the remedy.
+            DataError: a value is not of this type; `where` names the column and the first such row (from 0), the
+                message the value, the hint the remedy.
         """
 
     def fit(self, values: pl.Series) -> State:
@@ -99,7 +100,7 @@ class Column(Protocol):
         """The values again from what `encode` gave, as far as they can be told (codes → labels, scaled → unit)."""
 
     def drops(self, values: pl.Series) -> np.ndarray:
-        """(N,) bool, True for rows to leave out of training and scoring: where the value is missing and `missing` is `drop`."""
+        """(N,) bool, True for rows to leave out of training and scoring: missing ones where `missing` is `drop`."""
 
 
 @dataclass(frozen=True)

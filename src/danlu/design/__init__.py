@@ -1,23 +1,47 @@
 """Step 2: columns in → encoders → fusion → head.
 
-This is the first package that imports torch. Waiting threads must sleep, not spin: on a busy machine two spinning ones made
-a small step 10–30 times slower, and sleeping ones cost nothing on a quiet machine.
+The modules below are the first that import torch. Waiting threads must sleep, not spin, and torch reads that once, so
+it is set here: on a busy machine two spinning threads made a small step 10–30 times slower, and sleeping ones cost
+nothing on a quiet one. The names are imported when they are asked for: a recipe is read, and its faults are told,
+without torch.
 """
 
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from danlu.base.devices import need
-
-need("torch", "train")
-
-from danlu.design.assemble import assemble, design
-from danlu.design.describe import Description, describe
-from danlu.design.network import Encoded, Network
-from danlu.design.outputs import outputs
-from danlu.design.trained import Trained
+if TYPE_CHECKING:
+    from danlu.design.assemble import assemble, design
+    from danlu.design.describe import Description, describe
+    from danlu.design.network import Encoded, Network
+    from danlu.design.outputs import outputs
+    from danlu.design.trained import Trained
 
 __all__ = ["Description", "Encoded", "Network", "Trained", "assemble", "describe", "design", "outputs"]
+
+_HOMES = {
+    "Description": "describe",
+    "Encoded": "network",
+    "Network": "network",
+    "Trained": "trained",
+    "assemble": "assemble",
+    "describe": "describe",
+    "design": "assemble",
+    "outputs": "outputs",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__} has no attribute {name}")
+    from importlib import import_module
+
+    from danlu.base.devices import need
+
+    need("torch", "train")
+    value = getattr(import_module(f"danlu.design.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value

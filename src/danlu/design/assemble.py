@@ -13,7 +13,7 @@ from danlu.base import registry
 from danlu.base.errors import Fault, RecipeError, nearest
 from danlu.base.seeds import derive
 from danlu.columns.column import Schema
-from danlu.design.network import Network
+from danlu.design.network import Encoder, Network
 from danlu.recipe.schema import Design, Recipe
 from danlu.tasks.task import Task, task_for
 
@@ -22,7 +22,8 @@ def design(recipe: Recipe, schema: Schema) -> Network:
     """The network that a recipe asks for, with start weights from its seed.
 
     Raises:
-        RecipeError: an encoder is named for a column that is not there or that it cannot take; a head does not fit the task.
+        RecipeError: an encoder is named for a column that is not there or that it cannot take; a head does not fit the
+            task.
     """
     task = task_for(schema.target)
     return assemble(_description(recipe.design, schema, task), schema, seed=recipe.seed)
@@ -58,15 +59,11 @@ def _description(section: Design, schema: Schema, task: Task) -> dict[str, Any]:
     _check_keys(section, schema, faults)
     for column in schema.inputs:
         key, part = _encoder_of(section, column.name, column.type, column.column.encoder)
-        kind = catalog.find("encoders", part["name"])
+        kind = _encoder_type(part["name"])
         slots = [slot for slot in schema.slots if slot.column == column.name]
         wrong = [slot for slot in slots if slot.field.kind not in kind.kinds]
         if wrong:
-            fits = [
-                name
-                for name in catalog.names("encoders")
-                if wrong[0].field.kind in catalog.find("encoders", name).kinds
-            ]
+            fits = [name for name in catalog.names("encoders") if wrong[0].field.kind in _encoder_type(name).kinds]
             faults.append(
                 Fault(
                     path=f"design.encoders.{key}",
@@ -78,7 +75,8 @@ def _description(section: Design, schema: Schema, task: Task) -> dict[str, Any]:
         groups.setdefault(group, {**part, "columns": []})["columns"].append(column.name)
     head = section.head
     name = head.name if head else task.head
-    if task.name not in catalog.find("heads", name).tasks:
+    allowed: tuple[str, ...] = catalog.find("heads", name).tasks  # type: ignore[attr-defined]
+    if task.name not in allowed:
         message = f"is {name}, but the target {schema.target.name} makes this a {task.name} task"
         faults.append(Fault(path="design.head", message=message, hint=f"use {task.head}, or leave it out"))
     if faults:
@@ -88,6 +86,10 @@ def _description(section: Design, schema: Schema, task: Task) -> dict[str, Any]:
         "fusion": _whole("fusions", section.fusion.name, section.fusion.options),
         "head": _whole("heads", name, head.options if head else {}),
     }
+
+
+def _encoder_type(name: str) -> type[Encoder]:
+    return catalog.find("encoders", name)
 
 
 def _check_keys(section: Design, schema: Schema, faults: list[Fault]) -> None:

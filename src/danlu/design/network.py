@@ -79,7 +79,8 @@ class Network(nn.Module):
         """(B, K) outputs.
 
         Args:
-            inputs: scalars (B, S) float32, codes (B, C) int32 or int64, image_i (B, H, W, C) uint8; those the schema names.
+            inputs: scalars (B, S) float32, codes (B, C) int32 or int64, image_i (B, H, W, C) uint8; those the schema
+                names.
         """
         encoded = [encoder(inputs) for encoder in self.encoders]
         outputs: Tensor = self.head(self.fusion(encoded))

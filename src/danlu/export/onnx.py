@@ -54,6 +54,7 @@ class Onnx:
             raise ExportError(
                 f"the network could not be exported to ONNX: {error}", hint="try another encoder"
             ) from error
+        assert program is not None, "dynamo=True gives a program"
         write_with(path, lambda partial: program.save(str(partial), external_data=False))
 
 

@@ -51,7 +51,8 @@ class Binary:
 
     def shifted(self, outputs: np.ndarray, encoded: np.ndarray, by: np.ndarray) -> np.ndarray:
         """Logits moved up for the second class, down for the first."""
-        return outputs + by * (2 * np.asarray(encoded)[:, None] - 1)
+        moved: np.ndarray = outputs + by * (2 * np.asarray(encoded)[:, None] - 1)
+        return moved
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,10 +89,12 @@ class MultiClass:
     def shifted(self, outputs: np.ndarray, encoded: np.ndarray, by: np.ndarray) -> np.ndarray:
         """The true class's logit moved up, all others down."""
         true = np.arange(self.num_outputs) == np.asarray(encoded)[:, None]
-        return outputs + np.where(true, by, -by)
+        moved: np.ndarray = outputs + np.where(true, by, -by)
+        return moved
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:
     """1 / (1 + exp(-x)) without overflow."""
     power = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1 / (1 + power), power / (1 + power))
+    found: np.ndarray = np.where(x >= 0, 1 / (1 + power), power / (1 + power))
+    return found

@@ -45,4 +45,5 @@ class Regression:
         """Values moved towards the scaled truth, not past it; or away from it."""
         error = np.asarray(encoded)[:, None] - outputs
         away = np.where(error >= 0, 1.0, -1.0)
-        return outputs + away * np.minimum(by, np.abs(error))
+        moved: np.ndarray = outputs + away * np.minimum(by, np.abs(error))
+        return moved

@@ -1,6 +1,7 @@
 """Step 3: the one loop, its optimizers, schedules, checkpoints and observers.
 
-Optimizers and schedules are read with every recipe, torch or not, so `train`, which needs it, is imported when asked for.
+Optimizers and schedules are read with every recipe, torch or not, so `train`, which needs it, is imported when asked
+for.
 """
 
 from __future__ import annotations

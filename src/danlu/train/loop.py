@@ -1,8 +1,8 @@
 """The one loop. Everything that trains calls `Loop.fit`.
 
-fit → epoch → step: an epoch takes its batches in an order that is a pure function of (seed, epoch); a step adds up the gradients of
-its parts, clips, and moves all weights with one kernel call. All that changes on the way is in the flat buffers, the network's own
-buffers, torch's random state and `Position`, and a checkpoint holds them all.
+fit → epoch → step: an epoch takes its batches in an order that is a pure function of (seed, epoch); a step adds up the
+gradients of its parts, clips, and moves all weights with one kernel call. All that changes on the way is in the flat
+buffers, the network's own buffers, torch's random state and `Position`, and a checkpoint holds them all.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Monitor:
     greater_is_better: bool
 
     def loss(self, value: float) -> float:
-        """The value turned so that less is better; one that is not a number is worst (and finite, so that JSON takes it)."""
+        """The value turned so that less is better; one that is not a number is worst (and finite, for JSON)."""
         return sys.float_info.max if math.isnan(value) else -value if self.greater_is_better else value
 
 
@@ -127,7 +127,7 @@ class Loop:
         for part in batch.parts(self.plan.batch_size):
             share = len(part.rows) / len(batch.rows)
             loss = self.network.task.loss(self.network(part.inputs), part.target, self.class_weights)
-            (loss * share if share < 1 else loss).backward()
+            (loss * share if share < 1 else loss).backward()  # type: ignore[no-untyped-call]
             value = loss.item()
             if not math.isfinite(value):
                 self._refuse(batch, value)

@@ -14,7 +14,7 @@ class Observer(Protocol):
     """Hears of every finished epoch."""
 
     def epoch_ended(self, history: Sequence[Mapping[str, Any]]) -> None:
-        """`history` has one mapping for each finished epoch, the new one last; also called once when a run is resumed."""
+        """`history` has one mapping for each finished epoch, the new one last; also called when a run is resumed."""
 
 
 class JsonLines:

@@ -1,8 +1,9 @@
 """How weights follow gradients: torch's own fused kernels, called on the flat buffers.
 
-`torch.optim` is not imported: its optimizers bring in the compiler, which takes longer to import than torch itself. Nor is torch,
-before the first step: a recipe is read, and its faults are told, without it.
-Each optimizer is a component (its options) with two methods: `slots` names the tensors it keeps, `step` changes the weights.
+`torch.optim` is not imported: its optimizers bring in the compiler, which takes longer to import than torch itself. Nor
+is torch, before the first step: a recipe is read, and its faults are told, without it.
+Each optimizer is a component (its options) with two methods: `slots` names the tensors it keeps, `step` changes the
+weights.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """All that is chosen for a training run before it begins: a pure function of recipe, network, data and machine.
 
-A choice that changes rounding must come out the same after every resume and in every repeat, so nothing here looks at a clock.
+A choice that changes rounding must come out the same after every resume and in every repeat, so nothing here looks at
+a clock.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """How the step size changes over a run: a factor on the optimizer's `lr` for each step.
 
-All but `plateau` are pure functions of the step. `plateau` looks at the validation metric; its memory is part of the checkpoint.
+All but `plateau` are pure functions of the step. `plateau` looks at the validation metric; its memory is part of the
+checkpoint.
 """
 
 from __future__ import annotations
@@ -96,7 +97,8 @@ class Cosine(Constant):
 class OneCycle:
     """Rises to the full step size, then falls far below where it began, both along half a cosine.
 
-    Source: Smith and Topin, "Super-Convergence: Very Fast Training of Neural Networks Using Large Learning Rates", 2019.
+    Source: Smith and Topin, "Super-Convergence: Very Fast Training of Neural Networks Using Large Learning Rates",
+    2019.
 
     Attributes:
         rise: share of the steps in which it rises.

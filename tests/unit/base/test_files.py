@@ -12,9 +12,14 @@ from danlu.base.files import fingerprint, hash_file, read_json, write_bytes, wri
 
 def test_a_file_is_whole_or_absent(tmp_path: Path) -> None:
     write_bytes(tmp_path / "a" / "x", b"old")
-    with pytest.raises(RuntimeError, match="stop"), writing(tmp_path / "a" / "x") as file:
-        file.write(b"half of the new")
-        raise RuntimeError("stop")
+
+    def half() -> None:
+        with writing(tmp_path / "a" / "x") as file:
+            file.write(b"half of the new")
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        half()
     assert (tmp_path / "a" / "x").read_bytes() == b"old"
     assert os.listdir(tmp_path / "a") == ["x"]
 
@@ -22,7 +27,7 @@ def test_a_file_is_whole_or_absent(tmp_path: Path) -> None:
 def test_a_full_disk_says_so_and_leaves_the_old_file(tmp_path: Path) -> None:
     write_bytes(tmp_path / "x", b"old")
     with (
-        pytest.raises(StorageError, match="could not write .*x: No space left on device") as caught,
+        pytest.raises(StorageError, match=r"could not write .*x: No space left on device") as caught,
         writing(tmp_path / "x"),
     ):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

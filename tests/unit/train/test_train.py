@@ -141,7 +141,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_step_rows_and_gradien
 
 def test_class_weights_are_checked_against_the_classes(tmp_path: Path) -> None:
     with pytest.raises(
-        RecipeError, match="class_weights.yess is not a class of the target; there are no, yes"
+        RecipeError, match=r"class_weights\.yess is not a class of the target; there are no, yes"
     ) as caught:
         fit(tmp_path, {"class_weights": {"yess": 2.0, "no": 1.0}})
     assert caught.value.faults[-1].hint == "did you mean yes?"
@@ -157,7 +157,7 @@ def test_a_heavier_class_is_answered_more_often(tmp_path: Path) -> None:
 
 
 def test_a_monitor_that_does_not_fit_names_those_that_do(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="train.early_stop.monitor has r2, which does not fit a binary target"):
+    with pytest.raises(RecipeError, match=r"train\.early_stop\.monitor has r2, which does not fit a binary target"):
         fit(tmp_path, {"early_stop": {"monitor": "r2"}})
 
 

@@ -30,7 +30,8 @@ class Mlp:
         width: units in each.
         dropout: share of units silenced in training.
         activation: what follows each dense layer.
-        numbers: how numbers enter: `none` as they are, `linear` a line and a bend for each, `periodic` learned waves for each.
+        numbers: how numbers enter: `none` as they are, `linear` a line and a bend for each, `periodic` learned waves
+            for each.
         number_dim: width of a number's vector.
         category_dim: width of a category's vector.
     """
@@ -56,6 +57,7 @@ class MlpEncoder(nn.Module):
 
     value_index: Tensor
     missing_index: Tensor
+    missing_of: Tensor
     code_index: Tensor
     code_offset: Tensor
 

@@ -1,17 +1,16 @@
 """Joining encoded columns side by side.
 
-Shapes: B batch, T tokens, D width.
+Every recipe names this fusion unless it says otherwise, so its options are read without torch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, nn
-
-from danlu.design.network import Encoded
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,27 +19,6 @@ class Concat:
 
     def build(self, widths: Sequence[int]) -> nn.Module:
         """The module for encoders of these widths."""
+        from danlu.design.layers.concat import ConcatFusion
+
         return ConcatFusion(widths)
-
-
-class ConcatFusion(nn.Module):
-    """Encoded columns → (B, sum of widths)."""
-
-    def __init__(self, widths: Sequence[int]) -> None:
-        super().__init__()
-        self.width = sum(widths)
-
-    def forward(self, encoded: Sequence[Encoded]) -> Tensor:
-        """(B, D1), (B, T, D2), … → (B, D1 + D2 + …)."""
-        vectors = [_vector(item) for item in encoded]
-        return vectors[0] if len(vectors) == 1 else torch.cat(vectors, dim=1)
-
-
-def _vector(encoded: Encoded) -> Tensor:
-    """(B, D): the mean over the tokens that are there."""
-    if encoded.values.dim() == 2:
-        return encoded.values
-    if encoded.mask is None:
-        return encoded.values.mean(dim=1)
-    present = encoded.mask.unsqueeze(-1).to(encoded.values.dtype)
-    return (encoded.values * present).sum(dim=1) / present.sum(dim=1).clamp(min=1)

@@ -31,7 +31,8 @@ class LinearEmbedding(nn.Module):
 class PeriodicEmbedding(nn.Module):
     """x → [x, W · cos(2π (f·x + p)) + b], with f, p, W and b of its own for each column; (B, S) → (B, S, E).
 
-    Frequencies f start at N(0, `sigma`²), phases p at U(-½, ½). The plain x stands beside it, so that straight lines stay easy.
+    Frequencies f start at N(0, `sigma`²), phases p at U(-½, ½). The plain x stands beside it, so that straight lines
+    stay easy.
     Source: Holzmüller et al., "Better by Default: Strong Pre-Tuned MLPs and Boosted Trees on Tabular Data", 2024
     (PBLD embeddings; there 2π scales f and p alike, sigma 0.1, 16 frequencies, width 4).
     """

@@ -1,0 +1,36 @@
+"""Joining encoded columns side by side.
+
+Shapes: B batch, T tokens, D width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from danlu.design.network import Encoded
+
+
+class ConcatFusion(nn.Module):
+    """Encoded columns → (B, sum of widths)."""
+
+    def __init__(self, widths: Sequence[int]) -> None:
+        super().__init__()
+        self.width = sum(widths)
+
+    def forward(self, encoded: Sequence[Encoded]) -> Tensor:
+        """(B, D1), (B, T, D2), … → (B, D1 + D2 + …)."""
+        vectors = [_vector(item) for item in encoded]
+        return vectors[0] if len(vectors) == 1 else torch.cat(vectors, dim=1)
+
+
+def _vector(encoded: Encoded) -> Tensor:
+    """(B, D): the mean over the tokens that are there."""
+    if encoded.values.dim() == 2:
+        return encoded.values
+    if encoded.mask is None:
+        return encoded.values.mean(dim=1)
+    present = encoded.mask.unsqueeze(-1).to(encoded.values.dtype)
+    return (encoded.values * present).sum(dim=1) / present.sum(dim=1).clamp(min=1)
