@@ -5,17 +5,16 @@ from __future__ import annotations
 import contextlib
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING
 
 from danlu.base.errors import ExportError
 from danlu.base.files import write_with
-from danlu.design.describe import example_inputs
-from danlu.design.network import Network
+
+if TYPE_CHECKING:
+    from danlu.design.network import Network
 
 # 23 and 24 have an Attention operator that fails in ONNX Runtime 1.31 with a broadcast mask.
 OPSET = 20
@@ -33,9 +32,14 @@ class Onnx:
             StorageError: the file cannot be written.
         """
         names = [spec.name for spec in network.schema.input_specs]
+        import torch
+
+        from danlu.design.describe import example_inputs
+        from danlu.export.positional import Positional
+
         # Two rows: an example of one would be taken for a constant.
         example = tuple(example_inputs(network.schema, 2)[name] for name in names)
-        module = _Positional(network, names).eval()
+        module = Positional(network, names).eval()
         try:
             with warnings.catch_warnings(), _quiet("torch.onnx", "onnxscript"):
                 warnings.simplefilter("ignore")
@@ -56,19 +60,6 @@ class Onnx:
             ) from error
         assert program is not None, "dynamo=True gives a program"
         write_with(path, lambda partial: program.save(str(partial), external_data=False))
-
-
-class _Positional(nn.Module):
-    """A network that takes its inputs in order."""
-
-    def __init__(self, network: Network, names: Sequence[str]) -> None:
-        super().__init__()
-        self.network, self.names = network, names
-
-    def forward(self, *inputs: Tensor) -> Tensor:
-        """(B, K) outputs."""
-        outputs: Tensor = self.network(dict(zip(self.names, inputs, strict=True)))
-        return outputs
 
 
 @contextlib.contextmanager
