@@ -12,7 +12,7 @@ from danlu.base.errors import RecipeError
 from danlu.base.registry import describe as describe_options
 from danlu.base.registry import validate
 from danlu.design import Network, assemble, describe, design, outputs
-from danlu.design.describe import example_inputs
+from danlu.design.description import example_inputs
 from danlu.export.onnx import Onnx
 from tests.small import TARGETS, frame, prepared, recipe, schema
 

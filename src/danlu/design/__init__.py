@@ -15,22 +15,22 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
     from danlu.design.assemble import assemble, design
-    from danlu.design.describe import Description, describe
+    from danlu.design.description import Description, describe
+    from danlu.design.forward import outputs
     from danlu.design.network import Encoded, Network
-    from danlu.design.outputs import outputs
     from danlu.design.trained import Trained
 
 __all__ = ["Description", "Encoded", "Network", "Trained", "assemble", "describe", "design", "outputs"]
 
 _HOMES = {
-    "Description": "describe",
+    "Description": "description",
     "Encoded": "network",
     "Network": "network",
     "Trained": "trained",
     "assemble": "assemble",
-    "describe": "describe",
+    "describe": "description",
     "design": "assemble",
-    "outputs": "outputs",
+    "outputs": "forward",
 }
 
 

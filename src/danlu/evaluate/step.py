@@ -13,7 +13,7 @@ from safetensors.numpy import save
 from danlu.base.errors import DanluError
 from danlu.base.files import code_version, fingerprint, write_bytes, write_json
 from danlu.base.runs import Run
-from danlu.design.outputs import outputs
+from danlu.design.forward import outputs
 from danlu.design.trained import Trained
 from danlu.evaluate.baselines import Baseline, baseline
 from danlu.evaluate.bootstrap import interval, resampled

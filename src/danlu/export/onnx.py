@@ -34,7 +34,7 @@ class Onnx:
         names = [spec.name for spec in network.schema.input_specs]
         import torch
 
-        from danlu.design.describe import example_inputs
+        from danlu.design.description import example_inputs
         from danlu.export.positional import Positional
 
         # Two rows: an example of one would be taken for a constant.

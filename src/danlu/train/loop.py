@@ -22,8 +22,8 @@ from torch import Tensor
 from danlu.base.errors import NonFiniteLossError
 from danlu.base.files import write_bytes, write_json
 from danlu.base.progress import Task as ProgressTask
+from danlu.design.forward import outputs
 from danlu.design.network import Network
-from danlu.design.outputs import outputs
 from danlu.evaluate.score import score
 from danlu.prepare.prepared import Split
 from danlu.recipe.schema import Train

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from danlu.base.devices import choose_device
-from danlu.design.describe import Description
+from danlu.design.description import Description
 from danlu.recipe.schema import Train
 from danlu.train.batches import num_steps
 

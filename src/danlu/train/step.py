@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from danlu.base.errors import Fault, RecipeError
 from danlu.base.files import code_version, fingerprint, hash_file, read_json, write_json
 from danlu.base.runs import Run
-from danlu.design.describe import describe
+from danlu.design.description import describe
 from danlu.design.network import Network
 from danlu.design.trained import Trained
 from danlu.evaluate.score import chosen, metric

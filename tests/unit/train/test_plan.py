@@ -1,5 +1,5 @@
 from danlu.base.seeds import epoch_order
-from danlu.design.describe import Description
+from danlu.design.description import Description
 from danlu.recipe.schema import Train
 from danlu.train.plan import auto_batch_size, auto_epochs, make_plan
 
