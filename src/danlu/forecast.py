@@ -87,7 +87,7 @@ def _step_s(recipe: Recipe, network: Network, plan: Plan) -> float:
     """Seconds of one training step: the median of a few on rows of zeros, by the loop's own step."""
     from danlu.prepare.prepared import Split
     from danlu.train.batches import batches
-    from danlu.train.step import make_loop
+    from danlu.train.step import make_loop, settled
 
     rows = plan.step_rows
     inputs = {spec.name: np.zeros((rows, *spec.shape), spec.dtype) for spec in network.schema.input_specs}
@@ -95,12 +95,13 @@ def _step_s(recipe: Recipe, network: Network, plan: Plan) -> float:
     zeros = Split(inputs, np.zeros(rows, np.float32 if field.kind == "scalar" else np.int32), np.arange(rows))
     plain = recipe.model_copy(update={"train": recipe.train.model_copy(update={"class_weights": None})})
     loop = make_loop(plain, network, zeros, zeros, replace(plan, steps_per_epoch=1), Path("nowhere"))
-    loop.start()
-    network.train()
     (batch,) = batches(zeros, seed=0, epoch=0, step_rows=rows, device=plan.device)
     seconds = []
-    for _ in range(_WARM + _TIMED):
-        start = time.perf_counter()
-        loop.step(batch)
-        seconds.append(time.perf_counter() - start)
+    with settled(plan):
+        loop.start()
+        network.train()
+        for _ in range(_WARM + _TIMED):
+            start = time.perf_counter()
+            loop.step(batch)
+            seconds.append(time.perf_counter() - start)
     return statistics.median(seconds[_WARM:])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,16 @@ def _laid_out(value: Any) -> Any:
         return {key: _laid_out(item) for key, item in value.items()}
     if not isinstance(value, list):
         return value
-    found = CommentedSeq(_laid_out(item) for item in value)
-    if not any(isinstance(item, (dict, list)) for item in value):
+    flat = not any(isinstance(item, (dict, list)) for item in value)
+    found = CommentedSeq(_quoted(item) if flat else _laid_out(item) for item in value)
+    if flat:
         found.fa.set_flow_style()
     return found
+
+
+def _quoted(item: Any) -> Any:
+    """A text that begins or holds a mark is quoted: on one line, ruamel leaves `?0` bare and reads it as a mapping."""
+    from ruamel.yaml.scalarstring import DoubleQuotedScalarString
+
+    bare = not isinstance(item, str) or re.fullmatch(r"\w[\w .-]*", item)
+    return item if bare else DoubleQuotedScalarString(item)

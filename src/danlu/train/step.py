@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -77,11 +78,12 @@ def _fit(
     board = TensorBoard(folder)
     observers = (JsonLines(folder / "history.jsonl"), board)
     loop = make_loop(recipe, network, training, prepared.split("validation"), plan, folder, inputs, observers)
-    position = loop.start()
-    if position.count:
-        run.progress.say(f"train: going on from epoch {position.epoch + 1}, step {position.step + 1}")
-    with run.progress.task("train", plan.total_steps, position.count) as task:
-        loop.fit(task)
+    with settled(plan):
+        position = loop.start()
+        if position.count:
+            run.progress.say(f"train: going on from epoch {position.epoch + 1}, step {position.step + 1}")
+        with run.progress.task("train", plan.total_steps, position.count) as task:
+            loop.fit(task)
     board.close()
     write_json(folder / "history.json", loop.position.history)
     at, weights = loop.position, folder / "best.safetensors"
@@ -91,6 +93,20 @@ def _fit(
     result = {"weights_hash": hash_file(weights), "best_epoch": at.best_epoch, "facts": facts}
     outputs = [weights, folder / "history.json", folder / "history.jsonl"]
     return run.finish("train", inputs, outputs, result, seconds=time.monotonic() - started)
+
+
+@contextmanager
+def settled(plan: Plan) -> Iterator[None]:
+    """The process as training wants it, put back afterwards: threads, denormals, torch's random state."""
+    threads = torch.get_num_threads()
+    with torch.random.fork_rng(devices=[]):
+        torch.set_num_threads(plan.threads)
+        torch.set_flush_denormal(True)  # numbers below 1e-38 cost a hundred times as much as others
+        try:
+            yield
+        finally:
+            torch.set_flush_denormal(False)
+            torch.set_num_threads(threads)
 
 
 def make_loop(
@@ -103,13 +119,11 @@ def make_loop(
     inputs: str = "",
     observers: Sequence[Observer] = (),
 ) -> Loop:
-    """The loop that a recipe asks for, on the plan's device and threads.
+    """The loop that a recipe asks for, on the plan's device; run it within `settled`.
 
     Raises:
         RecipeError: a monitored metric or a class weight that does not fit the target.
     """
-    torch.set_num_threads(plan.threads)
-    torch.set_flush_denormal(True)  # numbers below 1e-38 cost a hundred times as much as others
     network.to(plan.device)
     metrics, monitor = chosen(network.task, recipe.evaluate.metrics), _monitor(recipe, network)
     return Loop(

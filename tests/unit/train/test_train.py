@@ -78,6 +78,14 @@ def test_a_second_run_reads_what_is_there(tmp_path: Path) -> None:
     np.testing.assert_array_equal(outputs(first.network, inputs), outputs(second.network, inputs))
 
 
+def test_the_process_is_as_it_was_after_training(tmp_path: Path) -> None:
+    threads, state = torch.get_num_threads(), torch.get_rng_state()
+    fit(tmp_path, {"epochs": 1})
+    assert torch.get_num_threads() == threads
+    assert torch.equal(torch.get_rng_state(), state)
+    assert float(torch.tensor(1e-38) * 1e-3) > 0, "denormals are numbers again"
+
+
 def test_other_options_do_not_take_up_the_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(Stopped):
         fit(tmp_path, {}, StopsAfter(8))
