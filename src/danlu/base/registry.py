@@ -64,8 +64,14 @@ def _parameters(component: type) -> dict[str, tuple[Any, Any]]:
 
 
 def option_texts(component: type) -> dict[str, str]:
-    """Option → what the docstring's `Attributes:` or `Args:` says of it."""
-    text = inspect.getdoc(component) or ""
+    """Option → what the docstring's `Attributes:` or `Args:` says of it; a class inherits what its base says."""
+    found: dict[str, str] = {}
+    for kind in reversed(component.__mro__):
+        found |= _own_texts(inspect.cleandoc(kind.__doc__ or ""))
+    return found
+
+
+def _own_texts(text: str) -> dict[str, str]:
     section = re.search(r"^(?:Attributes|Args):\n((?:[ \t]+.*\n?|\n)+)", text, re.MULTILINE)
     found: dict[str, str] = {}
     name = ""

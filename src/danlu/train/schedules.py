@@ -57,7 +57,6 @@ class Step(Constant):
     """Falls by a factor at even intervals.
 
     Attributes:
-        warmup: share of the steps over which it rises from zero.
         every: share of the steps between two falls.
         gamma: factor of each fall.
     """
@@ -77,7 +76,6 @@ class Cosine(Constant):
     Source: Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", 2017 (without restarts).
 
     Attributes:
-        warmup: share of the steps over which it rises from zero.
         final: factor at the last step.
     """
 

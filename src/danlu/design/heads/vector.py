@@ -40,25 +40,13 @@ class BinaryHead:
 
 @dataclass(frozen=True, kw_only=True)
 class MultiClassHead(BinaryHead):
-    """K classes: their K logits.
-
-    Attributes:
-        num_layers: dense layers before the last one.
-        width: units in each.
-        dropout: share of the joined vector, and of each layer's units, silenced in training.
-    """
+    """K classes: their K logits."""
 
     tasks: ClassVar[tuple[str, ...]] = ("multiclass",)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RegressionHead(BinaryHead):
-    """A number: its scaled value.
-
-    Attributes:
-        num_layers: dense layers before the last one.
-        width: units in each.
-        dropout: share of the joined vector, and of each layer's units, silenced in training.
-    """
+    """A number: its scaled value."""
 
     tasks: ClassVar[tuple[str, ...]] = ("regression",)
