@@ -74,7 +74,7 @@ class Bundle:
     @cached_property
     def labels(self) -> tuple[str, ...]:
         """The classes' names in the order of their codes; none for a number."""
-        return label_names(self.schema)
+        return self.schema.target.labels
 
     @cached_property
     def scorecard(self) -> dict[str, Any]:
@@ -167,15 +167,6 @@ def load(path: str | Path, *, threads: int = 1) -> Bundle:
     bundle = Bundle(folder, manifest, _read_schema(contents), contents, threads)
     _check_parity(bundle)
     return bundle
-
-
-def label_names(schema: Schema) -> tuple[str, ...]:
-    """The target's classes in the order of their codes; none for a number."""
-    (target,) = schema.target.fields
-    if target.kind != "code":
-        return ()
-    labels = schema.target.decode({target.name: np.arange(target.num_codes, dtype=np.int32)})
-    return tuple(str(label).lower() if isinstance(label, bool) else str(label) for label in labels.to_list())
 
 
 def _open(model: bytes, threads: int) -> InferenceSession:

@@ -14,7 +14,6 @@ from typing import Any
 
 from danlu.base.errors import StorageError
 from danlu.base.files import hash_file, storage_error, write_bytes, write_with
-from danlu.bundle.bundle import label_names
 from danlu.bundle.format import (
     CARD,
     COLUMN_ARRAYS,
@@ -153,7 +152,7 @@ def make_manifest(folder: Path, parts: BundleParts) -> dict[str, Any]:
 def signature(schema: Schema) -> dict[str, Any]:
     """What goes in and what comes out: columns for people, tensors for other runtimes."""
     target: dict[str, Any] = {"name": schema.target.name, "type": schema.target.type}
-    if labels := label_names(schema):
+    if labels := schema.target.labels:
         target["labels"] = list(labels)
     width = task_for(schema.target).num_outputs
     return {

@@ -130,6 +130,13 @@ class FittedColumn:
         """What it encodes into."""
         return self.column.fields(self.state)
 
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """As a target: the text of each class, by its code; none for a number."""
+        (field,) = self.fields
+        codes = np.arange(field.num_codes, dtype=np.int32)
+        return tuple(self.column.decode({field.name: codes}, self.state).cast(pl.String).to_list())
+
     def encode(self, values: pl.Series) -> Arrays:
         """Values (blanks already nulls, see `nulled`) as arrays, one for each field. Raises DataError."""
         return self.column.encode(self.column.parse(values.alias(self.name)), self.state)

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from danlu.bundle.bundle import label_names
 from danlu.columns.column import Schema
 from danlu.compress.variant import Variant
 from danlu.deploy.parity import Parity
@@ -60,7 +59,7 @@ def write_card(parts: CardParts) -> str:
 
 def _purpose(parts: CardParts) -> str:
     target = parts.prepared.schema.target.name
-    labels = label_names(parts.prepared.schema)
+    labels = parts.prepared.schema.target.labels
     classes = f": {_some(labels)}" if labels else " in the column's own unit"
     return f"Predicts **{_plain(target)}**, {_TASKS.get(parts.scores.task, parts.scores.task)}{classes}."
 

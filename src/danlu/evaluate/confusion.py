@@ -6,19 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import polars as pl
 
-from danlu.tasks.task import Answers, Task
+from danlu.tasks.task import Answers
 
 _MOST_CLASSES = 100  # a whole table of more would be neither read nor small
 _PAIRS = 20
-
-
-def labels(task: Task) -> tuple[str, ...]:
-    """The text of each class, by its code."""
-    (field,) = task.target.fields
-    codes = np.arange(field.num_codes, dtype=np.int32)
-    return tuple(task.target.decode({field.name: codes}).cast(pl.String).to_list())
 
 
 def confusion(truth: np.ndarray, answers: Answers, names: Sequence[str]) -> dict[str, Any]:

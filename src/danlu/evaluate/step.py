@@ -18,7 +18,7 @@ from danlu.design.trained import Trained
 from danlu.evaluate.baselines import Baseline, baseline
 from danlu.evaluate.bootstrap import interval, resampled
 from danlu.evaluate.calibration import calibration
-from danlu.evaluate.confusion import confusion, labels
+from danlu.evaluate.confusion import confusion
 from danlu.evaluate.mistakes import mistakes
 from danlu.evaluate.residuals import residuals
 from danlu.evaluate.score import chosen, metric
@@ -87,7 +87,7 @@ def _scores(
     """Score every split, then look closer at the test split."""
     test = prepared.split("test")
     truth, answers = task.truth(test.target), task.answers(found["test"])
-    classes = labels(task) if answers.probabilities is not None else ()
+    classes = task.target.labels if answers.probabilities is not None else ()
     held = {name: baseline(name, task, prepared, recipe.seed) for name in recipe.evaluate.baselines}
     rivals: dict[str, Answers] = {name: one.answers for name, one in held.items() if one.answers is not None}
     validation = prepared.split("validation")

@@ -26,6 +26,7 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 _LOG = logging.getLogger("danlu.serve")
+_SKIPPED_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,9 +144,13 @@ class App:
         return (200, b'{"ready":true}') if self.ready else (503, b'{"ready":false}')
 
     async def _predict(self, scope: Scope, receive: Receive) -> tuple[int, bytes]:
-        _check_type(scope)
-        if self.waiting >= self.limits.waiting:
-            raise _busy(f"{self.waiting} requests are waiting already")
+        try:
+            _check_type(scope)
+            if self.waiting >= self.limits.waiting:
+                raise _busy(f"{self.waiting} requests are waiting already")
+        except Refusal:
+            await _skip(receive)
+            raise
         body = bytearray()
         try:
             await self._read(scope, receive, body)
@@ -217,6 +222,15 @@ def _busy(message: str) -> Refusal:
 def _header(scope: Scope, name: bytes) -> str:
     """One header's value, "" where it is absent."""
     return next((value.decode("latin-1").strip() for key, value in scope["headers"] if key == name), "")
+
+
+async def _skip(receive: Receive) -> None:
+    """Read a small body that is not wanted: closing on unread bytes resets the connection, and the answer is lost."""
+    size, more = 0, True
+    while more and size <= _SKIPPED_BYTES:
+        message = await receive()
+        size += len(message.get("body", b""))
+        more = message.get("more_body", False)
 
 
 def _check_type(scope: Scope) -> None:

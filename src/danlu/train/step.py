@@ -160,8 +160,7 @@ def _class_weights(recipe: Recipe, network: Network, training: Split) -> torch.T
     if not field.num_codes:
         message = f"is set, but the target {network.schema.target.name} is a number"
         raise RecipeError([Fault(path="train.class_weights", message=message, hint="leave it out")])
-    codes = np.arange(field.num_codes, dtype=np.int32)
-    labels = [str(label) for label in network.schema.target.decode({field.name: codes})]
+    labels = network.schema.target.labels
     counts: Mapping[str, int] = dict(
         zip(labels, np.bincount(training.target, minlength=len(labels)).tolist(), strict=True)
     )

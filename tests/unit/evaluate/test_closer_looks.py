@@ -16,12 +16,12 @@ from sklearn.metrics import brier_score_loss, confusion_matrix
 from danlu.design.trained import Trained
 from danlu.evaluate.baselines import baseline
 from danlu.evaluate.calibration import calibration, wilson
-from danlu.evaluate.confusion import confusion, labels
+from danlu.evaluate.confusion import confusion
 from danlu.evaluate.pictures import png, shrink, thumbnail
 from danlu.evaluate.residuals import residuals
 from danlu.evaluate.score import score
 from danlu.prepare.prepared import Prepared
-from danlu.tasks.task import Answers, task_for
+from danlu.tasks.task import Answers
 
 Stage = Callable[[str], tuple[Prepared, Trained]]
 
@@ -82,7 +82,7 @@ def test_more_than_a_hundred_classes_keep_only_the_pairs() -> None:
 
 
 def test_labels_are_the_classes_texts(stage: Stage) -> None:
-    assert labels(task_for(stage("multiclass")[0].schema.target)) == ("class 0", "class 1", "class 2")
+    assert stage("multiclass")[0].schema.target.labels == ("class 0", "class 1", "class 2")
 
 
 def test_residuals_hold_every_row_once() -> None:
