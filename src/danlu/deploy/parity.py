@@ -201,7 +201,7 @@ def _metrics(served: Served, reference: Reference, largest: float, changed: int)
 
 
 def _switched(reference: Reference, changed: int) -> float:
-    """What rows that change from one wrong class to another can move a macro average by: two classes' shares of it each."""
+    """What rows that change from one wrong class to another can move a macro average by: two classes' shares each."""
     if not changed or reference.classes is None:
         return 0.0
     counts = np.unique(reference.classes, return_counts=True)[1]
