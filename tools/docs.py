@@ -152,6 +152,7 @@ def cli_page() -> str:
         "| 3 | everything was done, but `require` is not met: nothing is released |",
         "| 70 | a fault of Danlu itself; the message names the file with the traceback |",
         "| 130 | stopped by Ctrl-C; the same command goes on where it was |",
+        "| 141 | stopped, since the reader of its output left, as in `danlu run r.yaml | head -1` |",
         "", "`DANLU_TRACEBACK=1` shows the traceback of any error.",
     ]  # fmt: skip
     return "\n".join([*blocks, *codes]) + "\n"

@@ -61,6 +61,10 @@ def forecast(recipe: Recipe, *, progress: Progress | None = None) -> Forecast:
     from danlu.prepare.step import outlook
 
     look = outlook(recipe, progress or Quiet())
+    from danlu.evaluate.score import check_metrics
+    from danlu.tasks.task import task_for
+
+    check_metrics(recipe, task_for(look.schema.target))
     from danlu.design import describe, design
     from danlu.train.plan import make_plan
 

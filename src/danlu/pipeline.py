@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from danlu.base.devices import need
 from danlu.base.errors import ParityError, RequirementError
 from danlu.base.files import code_version, fingerprint, write_json, write_text
 from danlu.base.progress import Progress
@@ -83,6 +84,8 @@ def _steps(recipe: Recipe, run: Run, until: str) -> Result:
     """The six steps."""
     from danlu.prepare import prepare
 
+    if until != "prepare":
+        need("torch", "train")  # told before the data are prepared, not after
     done: list[tuple[str, bool, float]] = []
     values: dict[str, Any] = {}
 
@@ -95,7 +98,10 @@ def _steps(recipe: Recipe, run: Run, until: str) -> Result:
     if until == "prepare":
         return Result(run, tuple(done), prepared)
     from danlu.design import design
+    from danlu.evaluate.score import check_metrics
+    from danlu.tasks.task import task_for
 
+    check_metrics(recipe, task_for(prepared.schema.target))
     network = step("design", lambda: write_design(design(recipe, prepared.schema), prepared, run))
     if until == "design":
         return Result(run, tuple(done), prepared, network)
@@ -118,8 +124,9 @@ def _steps(recipe: Recipe, run: Run, until: str) -> Result:
 
     try:
         deployed = step("deploy", lambda: deploy(recipe, variants, trained, scores, prepared, run))
-    except (ParityError, RequirementError):
+    except (ParityError, RequirementError) as error:
         _report(run)  # what was refused, and why, is worth reading
+        error.where = error.where or str(run.folder / "report.html")
         raise
     return _reported(Result(run, tuple(done), prepared, network, trained, scores, deployed))
 

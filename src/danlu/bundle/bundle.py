@@ -241,6 +241,8 @@ def _encode(schema: Schema, batch: pl.DataFrame, start: int) -> Arrays:
     try:
         return schema.encode(batch)
     except DataError as error:
+        if "data." in error.hint:  # how to mend a recipe; whoever asks a trained model can only mend the row
+            error.hint = "mend the value, or leave it empty (null) where it is missing"
         if start:
             error.where = re.sub(
                 r"\brow (\d+)",

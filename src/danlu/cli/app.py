@@ -2,6 +2,7 @@
 
 0  done            1  failed                 2  the recipe, the data or the command line is wrong
 3  not released: `require` is not met      70  a fault of danlu itself      130  stopped by Ctrl-C
+141  stopped, since the reader of its output left (`danlu run … | head`)
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from danlu.cli.samples import samples
 from danlu.cli.serve import serve
 from danlu.cli.train import train
 from danlu.cli.version import version
+
+_UNREAD = 141
 
 COMMANDS = (
     run, check, init, prepare, design, train, evaluate, compress, deploy, predict, serve, samples, version,
@@ -68,9 +71,14 @@ def execute(arguments: Sequence[str]) -> int:
     code = _guarded(arguments)
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader (`head`) has left; Python would complain once more when it closes the stream.
+    except OSError as error:
+        # Python would complain once more when it closes the stream.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            return code or _UNREAD
+        from danlu.cli.failure import tell
+
+        return code or tell(error)
     return code
 
 
@@ -78,6 +86,8 @@ def _guarded(arguments: Sequence[str]) -> int:
     try:
         make_app()(args=list(arguments), prog_name="danlu")
     except SystemExit as leaving:
+        if isinstance(leaving.__context__, BrokenPipeError):
+            return _UNREAD  # the reader of our output left before we were done: we end as SIGPIPE ends a program
         code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
         if code == 130:
             print("stopped; run the same command again to go on", file=sys.stderr)

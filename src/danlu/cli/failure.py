@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import time
 import traceback
 from pathlib import Path
 
-from danlu.base.errors import DanluError, MissingExtraError, RecipeError, RequirementError
+from danlu.base.errors import DanluError, MissingExtraError, RecipeError, RequirementError, StorageError
 
 _EXTRAS = {
     **dict.fromkeys(("torch", "sklearn", "onnx", "onnxscript", "tensorboard", "jinja2"), "train"),
@@ -29,6 +30,9 @@ def tell(error: Exception) -> int:
     if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] in _EXTRAS:
         package = (error.name or "").partition(".")[0]
         error = MissingExtraError(package, _EXTRAS[package])
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        where = str(error.filename or "the output")
+        error = StorageError(f"could not write {where}: {error.strerror}", hint="make room, then run it again")
     if isinstance(error, DanluError):
         _print(_lines(error))
         return error.exit_code

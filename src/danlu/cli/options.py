@@ -23,12 +23,17 @@ BundleArgument = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle
 
 
 def recipe_of(text: str, overrides: list[str] | None) -> Recipe:
-    """The recipe that the command line names. Raises RecipeError."""
+    """The recipe that the command line names. Raises RecipeError, and DataError for a sample that is not there."""
+    from danlu.base.errors import DataError, nearest
     from danlu.recipe.reading import read_recipe, recipe_from
 
     if not text.startswith("sample:"):
         return read_recipe(text, overrides or ())
     from danlu.prepare.sources.sample import samples
 
-    target = next((one.target for one in samples() if f"sample:{one.name}" == text), None)
-    return recipe_from({"data": text, **({"target": target} if target else {})}, overrides or ())
+    targets = {f"sample:{one.name}": one.target for one in samples()}
+    if text not in targets:
+        near = nearest(text, list(targets))
+        hint = f"did you mean {near}?" if near else "danlu samples lists them"
+        raise DataError(f"there is no {text}; there are {', '.join(targets)}", hint=hint)
+    return recipe_from({"data": text, "target": targets[text]}, overrides or ())

@@ -14,12 +14,19 @@ from danlu.cli.options import BundleArgument
 if TYPE_CHECKING:
     import polars as pl
 
+    from danlu.columns.column import Schema
+
+_AT_ONCE = 10_000
+
 
 class Format(StrEnum):
     """How answers are written."""
 
     CSV = "csv"
     JSONL = "jsonl"
+
+
+_SUFFIXES = {".csv": Format.CSV, ".jsonl": Format.JSONL, ".ndjson": Format.JSONL}
 
 
 def predict(
@@ -39,13 +46,16 @@ def predict(
 ) -> None:
     """Answer rows with a bundle, in their order.
 
-    Labels and probabilities, or numbers. Missing and never-seen values are answered too. Torch is not needed.
+    Labels and probabilities, or numbers; for pictures the file's name beside them. Missing and never-seen values are
+    answered too. Torch is not needed.
     """
     from danlu.base.files import writing
     from danlu.bundle.bundle import load
 
-    answers = load(bundle).predict(_rows(rows))
-    chosen = format or (Format.JSONL if output and output.suffix in (".jsonl", ".ndjson") else Format.CSV)
+    chosen = format or _format_of(output)
+    opened = load(bundle)
+    frame = _rows(rows)
+    answers = with_files(opened.predict(frame), frame, opened.schema)
     if output is None:
         _write(answers, sys.stdout.buffer, chosen)
         return
@@ -53,8 +63,21 @@ def predict(
         _write(answers, file, chosen)
 
 
+def _format_of(output: Path | None) -> Format:
+    """What the output's name says. Raises BadParameter where it says nothing."""
+    if output is None:
+        return Format.CSV
+    if found := _SUFFIXES.get(output.suffix.lower()):
+        return found
+    raise typer.BadParameter(
+        f"{output} does not say how to write; name it {output.stem}.csv or {output.stem}.jsonl, or add --format",
+        param_hint="'--output'",
+    )
+
+
 def _rows(text: str) -> pl.DataFrame:
     """The rows of a file, or of CSV on standard input. Raises DataError."""
+    from danlu.base.errors import DataError
     from danlu.prepare.sources.reading import read_rows
 
     if text != "-":
@@ -64,12 +87,30 @@ def _rows(text: str) -> pl.DataFrame:
     with tempfile.NamedTemporaryFile(suffix=".csv") as file:
         file.write(sys.stdin.buffer.read())
         file.flush()
-        return read_rows(file.name)
+        try:
+            return read_rows(file.name)
+        except DataError as error:  # its file is ours, not one that the person knows
+            for name in (file.name, Path(file.name).name):
+                error.message = error.message.replace(name, "standard input")
+                error.where = error.where.replace(name, "standard input")
+            raise
+
+
+def with_files(answers: pl.DataFrame, rows: pl.DataFrame, schema: Schema) -> pl.DataFrame:
+    """Answers led by the names of their pictures' files: of a folder nobody knows the order."""
+    import polars as pl
+
+    pictures = [
+        column.name
+        for column in schema.inputs
+        if column.type == "image" and rows[column.name].dtype == pl.String and column.name not in answers.columns
+    ]
+    return pl.concat([rows.select(pictures), answers], how="horizontal") if pictures else answers
 
 
 def _write(answers: pl.DataFrame, file: IO[bytes], format: Format) -> None:
-    """Answers as UTF-8 bytes."""
-    if format is Format.CSV:
-        answers.write_csv(file)
-    else:
-        answers.write_ndjson(file)
+    """Answers as UTF-8 bytes, some rows at a time: a reader that leaves early is noticed early."""
+    for start in range(0, max(1, answers.height), _AT_ONCE):
+        part = answers.slice(start, _AT_ONCE)
+        text = part.write_csv(include_header=not start) if format is Format.CSV else part.write_ndjson()
+        file.write(text.encode("utf-8"))

@@ -59,7 +59,7 @@ def _formats() -> tuple[str, ...]:
 def _faults() -> tuple[type[BaseException], ...]:
     """What Pillow raises for a broken file."""
     image = pillow()
-    own = (image.DecompressionBombError, image.DecompressionBombWarning)
+    own = (image.DecompressionBombError, Warning)  # a warning is raised only where the caller makes errors of them
     return (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, zlib.error, *own)
 
 
@@ -81,6 +81,15 @@ def _reason(source: str | bytes, error: BaseException) -> str:
     if isinstance(error, image.UnidentifiedImageError):
         return f"it is none of {', '.join(_formats())}"
     return str(error) or type(error).__name__
+
+
+def count_pixels(source: str | bytes) -> int:
+    """Pixels of a picture by its header alone: nothing is unpacked. Raises UnreadableError."""
+    try:
+        with _open(source) as picture:
+            return int(picture.width * picture.height)
+    except _faults() as error:
+        raise UnreadableError(_reason(source, error)) from error
 
 
 def read_size(source: str | bytes) -> tuple[int, int]:

@@ -162,10 +162,11 @@ def judge(variant: Variant, fp32: Variant, main: str, max_drop: float) -> tuple[
     if math.isnan(drop):
         return False, f"{main} is not defined on the validation rows, so a loss cannot be told"
     verb = "falls" if greater else "rises"
-    change = f"{main} {verb} from {reference:.4g} to {value:.4g}, by {drop:.2%} (allowed {max_drop:.2%})"
+    change = f"{main} {verb} from {reference:.4g} to {value:.4g} on the validation rows"
+    change += f", by {drop:.2%} (allowed {max_drop:.2%})"
     if drop > max_drop:
         return False, change
-    return True, change if drop > 0 else f"{main} is {value:.4g}, fp32 has {reference:.4g}"
+    return True, change if drop > 0 else f"{main} on the validation rows is {value:.4g}, of fp32 {reference:.4g}"
 
 
 def _timed(variants: list[Variant], prepared: Prepared, batch_size: int) -> list[Variant]:

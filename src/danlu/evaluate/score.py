@@ -9,7 +9,11 @@ import numpy as np
 from danlu import catalog
 from danlu.base.errors import Fault, RecipeError, nearest
 from danlu.evaluate.metrics import Metric
+from danlu.recipe.schema import Recipe
 from danlu.tasks.task import Answers, Task
+
+MEASURED = ("latency_ms", "size_mb")
+"""What `require` may ask beside metrics."""
 
 
 def metric(name: str) -> Metric:
@@ -42,10 +46,49 @@ def chosen(task: Task, names: Sequence[str] | None, path: str = "evaluate.metric
 
 
 def _fault(name: str, task: Task, allowed: Sequence[str], path: str) -> Fault:
-    near = nearest(name, allowed)
+    return Fault(
+        path=path, message=f"has {name}, which {_why(name, task, allowed)}", hint=_instead(name, task, allowed)
+    )
+
+
+def _why(name: str, task: Task, allowed: Sequence[str]) -> str:
     why = f"does not fit a {task.name} target" if name in catalog.names("metrics") else "is not a metric"
-    message = f"has {name}, which {why}; those that fit: {', '.join(allowed)}"
-    return Fault(path=path, message=message, hint=f"did you mean {near}?" if near else f"use {task.metrics[0]}")
+    return f"{why}; those that fit: {', '.join(allowed)}"
+
+
+def _instead(name: str, task: Task, allowed: Sequence[str]) -> str:
+    near = nearest(name, allowed)
+    return f"did you mean {near}?" if near else f"use {task.metrics[0]}"
+
+
+def check_metrics(recipe: Recipe, task: Task) -> None:
+    """Refuse metrics that do not fit the target: before the first step of training, not after the last.
+
+    Raises:
+        RecipeError: a name in `evaluate.metrics`, `train.early_stop.monitor` or `require`; all of them, each at its place.
+    """
+    allowed = fitting(task)
+    monitor = recipe.train.early_stop.monitor if recipe.train.early_stop else None
+    listed: list[tuple[tuple[str, ...], str]] = [
+        (("evaluate", "metrics"), name) for name in recipe.evaluate.metrics or ()
+    ]
+    listed += [(("train", "early_stop", "monitor"), monitor)] if monitor else []
+    faults = [
+        recipe.fault(path, f"has {name}, which {_why(name, task, allowed)}", _instead(name, task, allowed))
+        for path, name in listed
+        if name not in allowed
+    ]
+    faults += [
+        recipe.fault(("require", name), _why(name, task, allowed), f"require {_other(name, task, allowed)} instead")
+        for name in recipe.require
+        if name not in (*allowed, *MEASURED)
+    ]
+    if faults:
+        raise RecipeError(faults)
+
+
+def _other(name: str, task: Task, allowed: Sequence[str]) -> str:
+    return nearest(name, allowed) or task.metrics[0]
 
 
 def score(task: Task, names: Sequence[str], truth: np.ndarray, answers: Answers) -> dict[str, float]:

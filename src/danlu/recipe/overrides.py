@@ -12,6 +12,7 @@ from danlu.recipe.faults import component_at
 from danlu.recipe.schema import Recipe, spelled_out
 
 _PART = re.compile(r'"([^"]+)"|([^".]+)')
+_CONDITION = re.compile(r"\s*>=?\s*[-+.\d]")  # YAML alone takes `>` for the start of a folded text
 
 
 def apply_overrides(document: Document, overrides: Sequence[str]) -> None:
@@ -60,6 +61,8 @@ def _path(text: str) -> Path:
 def _value(text: str, right: str) -> Any:
     if not right.strip():
         raise _refusal(text, "has no value", "write null for none")
+    if _CONDITION.match(right):
+        return right.strip()
     try:
         document = read_document(right, f"override {text}")
     except RecipeError as error:

@@ -60,7 +60,7 @@ def _recipe(document: Document, overrides: Sequence[str], base: Path, need_sourc
     except RecipeError as error:
         faults += error.faults
     try:
-        recipe = Recipe(**document.value).based(base)
+        recipe = Recipe(**document.value).based(base).written(document.places, written)
     except RecipeError as error:
         cause = error.__cause__
         if not isinstance(cause, ValidationError):

@@ -31,9 +31,11 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from danlu import catalog
-from danlu.base.errors import RecipeError, nearest
+from danlu.base.errors import Fault, RecipeError, nearest
 from danlu.recipe.components import Choice, ColumnEntry, ColumnRecipe, Component, located, not_one_of, together, wrong
-from danlu.recipe.faults import describe_value, faults_of
+from danlu.recipe.document import Path as Keys
+from danlu.recipe.document import Place
+from danlu.recipe.faults import describe_value, faults_of, placed
 from danlu.recipe.naming import default_name, is_frame
 
 __all__ = [
@@ -432,6 +434,9 @@ class Recipe(Section):
 
     # Where relative paths of `data` begin. Not a part of what is asked: two equal recipes may lie in two folders.
     _base: Path = PrivateAttr(default=Path("."))
+    # Where its options are written, for faults that only the data bring to light.
+    _places: Mapping[Keys, Place] = PrivateAttr(default={})
+    _written: Mapping[Keys, Keys] = PrivateAttr(default={})
 
     def __init__(self, **given: Any) -> None:
         """Make a recipe in Python from its sections, as mappings or as their classes.
@@ -454,6 +459,16 @@ class Recipe(Section):
         copy = self.model_copy()
         copy._base = Path(folder).absolute()
         return copy
+
+    def written(self, places: Mapping[Keys, Place], written: Mapping[Keys, Keys]) -> Self:
+        """The same recipe, which knows where its options are written."""
+        copy = self.model_copy()
+        copy._places, copy._written = places, written
+        return copy
+
+    def fault(self, path: Keys, message: str, hint: str = "") -> Fault:
+        """A fault of one option, at the place where it is written."""
+        return placed(Fault(path="", message=message, hint=hint), path, self._places, self._written)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Recipe):

@@ -12,9 +12,11 @@ import polars as pl
 
 from danlu.base.errors import nearest
 from danlu.columns.column import FittedColumn, Schema
+from danlu.columns.pictures import UnreadableError, count_pixels
 from danlu.serve.refusal import Refusal
 
 MAX_ROWS = 10_000
+MAX_PIXELS = 50_000_000  # of all pictures in one request; a body of a few kilobytes can unpack to gigabytes
 _EXACT = 2**53  # integers beyond are not exact as float64
 _KINDS = {str: "a text", int: "a number", float: "a number", bool: "a truth value", list: "a list", dict: "an object"}
 
@@ -123,7 +125,28 @@ def _pictures(name: str, values: list[Any]) -> pl.Series:
     given = [value for value in values if value is not None]
     if given and all(isinstance(value, list) for value in given):
         return _arrays(name, values)
-    return pl.Series(name, [_bytes(name, row, value) for row, value in enumerate(values)], dtype=pl.Binary)
+    files = [_bytes(name, row, value) for row, value in enumerate(values)]
+    _check_pixels(name, files)
+    return pl.Series(name, files, dtype=pl.Binary)
+
+
+def _check_pixels(name: str, files: Sequence[bytes | None]) -> None:
+    """Refuse pictures that would unpack to more than one request may hold. Raises Refusal (413)."""
+    pixels = 0
+    for row, file in enumerate(files):
+        if file is None:
+            continue
+        try:
+            pixels += count_pixels(file)
+        except UnreadableError as error:
+            raise _wrong(name, row, f"the picture cannot be read: {error}", "send a whole PNG or JPEG file") from error
+        if pixels > MAX_PIXELS:
+            raise Refusal(
+                413,
+                f"the pictures up to row {row} have {pixels:,} pixels; at most {MAX_PIXELS:,} are answered at once",
+                where=f"column {name}, row {row}",
+                hint="send smaller or fewer pictures",
+            )
 
 
 def _bytes(name: str, row: int, value: Any) -> bytes | None:

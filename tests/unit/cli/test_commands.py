@@ -76,6 +76,34 @@ def test_requirements_that_are_not_met_end_with_3(runs: Path, capsys: pytest.Cap
     assert [line.split()[-1] for line in error.splitlines()[-2:]] == ["MISSED", "met"]
 
 
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_a_metric_that_does_not_fit_is_refused_before_training(
+    recipe: Path, tmp_path: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with recipe.open("a") as file:
+        file.write('require:\n  size_mb: "<= 9"\n  r2: ">= 0.5"\nevaluate: {metrics: [accuracy, mae]}\n')
+    runs = tmp_path / "runs"
+    assert execute([command, str(recipe), *(["--runs", str(runs)] if command == "run" else [])]) == 2
+    shown = capsys.readouterr().err
+    assert "RecipeError: 2 faults" in shown
+    assert "require.r2 does not fit a multiclass target; those that fit: accuracy, " in shown
+    assert f"  {recipe}:5:3 · fix: require accuracy instead" in shown
+    assert "evaluate.metrics has mae, which does not fit a multiclass target" in shown
+    assert f"  {recipe}:6:12 · fix: " in shown
+    assert not list(runs.glob("iris-*/train"))
+
+
+def test_a_condition_needs_no_second_quotes(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert execute(["check", str(recipe), "require.accuracy=>= 0.5", "require.size_mb=<=2"]) == 0
+    assert execute(["check", str(recipe), "require.accuracy=> x"]) == 2
+
+
+def test_a_sample_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert execute(["check", "sample:iriss"]) == 2
+    assert "there is no sample:iriss; there are sample:breast_cancer, " in (shown := capsys.readouterr().err)
+    assert "fix: did you mean sample:iris?" in shown
+
+
 def test_check_forecasts(recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert execute(["check", str(recipe)]) == 0
     shown = capsys.readouterr().out
@@ -184,6 +212,42 @@ def test_predict_names_what_is_wrong(
     assert message in capsys.readouterr().err
 
 
+def test_predict_never_writes_one_format_under_anothers_name(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "answers.parquet"
+    assert execute(["predict", str(next(runs.glob("iris-*/bundle"))), "sample.csv", "-o", str(output)]) == 2
+    assert "does not say how to write; name it answers.csv or answers.jsonl, or add --format" in (
+        " ".join(capsys.readouterr().err.split())
+    )
+    assert not output.exists()
+
+
+def test_predict_speaks_of_standard_input_not_of_a_file_of_ours(runs: Path) -> None:
+    done = program("predict", str(next(runs.glob("iris-*/bundle"))), "-", input="")
+    assert done.returncode == 2
+    assert done.stderr.startswith("DataError: standard input is empty\n  standard input · fix: ")
+    rows = "sepal_length,sepal_width,petal_length,petal_width\n1,2,3,x\n"
+    done = program("predict", str(next(runs.glob("iris-*/bundle"))), "-", input=rows)
+    assert done.returncode == 2
+    assert "fix: mend the value, or leave it empty (null) where it is missing" in done.stderr
+
+
+def test_predict_names_the_files_of_pictures(tmp_path: Path) -> None:
+    from danlu.cli.predict import with_files
+    from danlu.columns.column import Schema, fit_column
+
+    pixels = pl.Series("photo", [[[0, 9], [9, 0]], [[9, 0], [0, 9]]])
+    kinds = pl.Series("kind", ["a", "b"])
+    schema = Schema(
+        (fit_column("photo", "image", {}, pixels),), fit_column("kind", "category", {"missing": "drop"}, kinds)
+    )
+    answers = pl.DataFrame({"prediction": ["a", "b"]})
+    named = with_files(answers, pl.DataFrame({"photo": ["x/1.png", "x/2.png"], "other": [1, 2]}), schema)
+    assert named.columns == ["photo", "prediction"]
+    assert with_files(answers, pl.DataFrame({"photo": pixels}), schema).columns == ["prediction"]
+
+
 def test_predict_refuses_what_is_no_bundle(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert execute(["predict", str(tmp_path / "none"), "rows.csv"]) == 1
     assert capsys.readouterr().err.startswith("BundleError: ")
@@ -259,7 +323,38 @@ def test_a_reader_that_leaves_is_no_error() -> None:
     os.close(reader)
     done = subprocess.run([sys.executable, "-c", MODULE, "samples"], stdout=writer, stderr=subprocess.PIPE, text=True)
     os.close(writer)
-    assert done.stderr == ""
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_a_reader_that_leaves_early_ends_the_program_quietly(runs: Path, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.csv"
+    rows.write_text("sepal_length,sepal_width,petal_length,petal_width\n" + "5.1,3.5,1.4,0.2\n" * 20_000)
+    bundle = str(next(runs.glob("iris-*/bundle")))
+    process = subprocess.Popen(
+        [sys.executable, "-c", MODULE, "predict", bundle, str(rows)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait() == 141
+    process.stderr.close()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize("command", ["samples", "predict"])
+def test_a_full_disk_under_the_output_is_told(runs: Path, tmp_path: Path, command: str) -> None:
+    rows = tmp_path / "rows.csv"
+    rows.write_text("sepal_length,sepal_width,petal_length,petal_width\n" + "5.1,3.5,1.4,0.2\n" * 20_000)
+    arguments = [str(next(runs.glob("iris-*/bundle"))), str(rows)] if command == "predict" else []
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", MODULE, command, *arguments], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("StorageError: could not write the output: No space left on device\n")
+    assert "Traceback" not in done.stderr
 
 
 def test_a_fault_of_our_own_is_logged(tmp_path: Path) -> None:

@@ -123,14 +123,17 @@ def _variant(value: float) -> Variant:
 def test_judging_in_words() -> None:
     assert judge(_variant(0.88), _variant(0.9), "accuracy", 0.01) == (
         False,
-        "accuracy falls from 0.9 to 0.88, by 2.22% (allowed 1.00%)",
+        "accuracy falls from 0.9 to 0.88 on the validation rows, by 2.22% (allowed 1.00%)",
     )
     assert judge(_variant(0.895), _variant(0.9), "accuracy", 0.01)[0]
     assert judge(_variant(2.2), _variant(2.0), "mse", 0.01) == (
         False,
-        "mse rises from 2 to 2.2, by 10.00% (allowed 1.00%)",
+        "mse rises from 2 to 2.2 on the validation rows, by 10.00% (allowed 1.00%)",
     )
-    assert judge(_variant(0.95), _variant(0.9), "accuracy", 0.0) == (True, "accuracy is 0.95, fp32 has 0.9")
+    assert judge(_variant(0.95), _variant(0.9), "accuracy", 0.0) == (
+        True,
+        "accuracy on the validation rows is 0.95, of fp32 0.9",
+    )
     assert judge(_variant(float("nan")), _variant(0.9), "accuracy", 0.5)[1].startswith("accuracy is not defined")
 
 

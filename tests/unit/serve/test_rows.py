@@ -221,6 +221,38 @@ def test_pixels_of_nonsense_are_refused(pictures: Schema, value: Any) -> None:
     assert caught.value.status == 422
 
 
+def png(width: int, height: int) -> bytes:
+    """A PNG of so many black pixels, by hand: small as a file, large when unpacked."""
+    import struct
+    import zlib
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    packed = zlib.compress(bytes(-(-width // 8) + 1) * height, 9)
+    head = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+
+
+def test_pictures_that_unpack_to_too_much_are_refused_unopened(pictures: Schema) -> None:
+    whole = {"photo": {"b64": base64.b64encode(png(5_000, 5_000)).decode()}}
+    assert rows_frame([whole], pictures).height == 1
+    with pytest.raises(Refusal, match="have 75,000,000 pixels; at most 50,000,000 are answered at once") as caught:
+        rows_frame([whole] * 100, pictures)
+    assert (caught.value.status, caught.value.where) == (413, "column photo, row 2")
+    for size in ((30_000, 30_000), (2**31 - 1, 2**31 - 1)):
+        bomb = png(8, 8).replace(b"\0\0\0\x08\0\0\0\x08", b"".join(side.to_bytes(4, "big") for side in size))
+        with pytest.raises(Refusal, match="the picture cannot be read"):
+            rows_frame([{"photo": {"b64": base64.b64encode(bomb).decode()}}], pictures)
+
+
+def test_a_file_that_is_no_picture_is_refused(pictures: Schema) -> None:
+    for content in (b"", b"x", picture()[:20], b"%!PS-Adobe-3.0 EPSF-3.0\n"):
+        with pytest.raises(Refusal, match="the picture cannot be read") as caught:
+            rows_frame([{"photo": {"b64": base64.b64encode(content).decode()}}], pictures)
+        assert (caught.value.status, caught.value.where) == (422, "column photo, row 0")
+
+
 def test_base64_that_is_none_is_refused(pictures: Schema) -> None:
     with pytest.raises(Refusal, match="the picture is not base64"):
         rows_frame([{"photo": {"b64": "a*b"}}], pictures)
