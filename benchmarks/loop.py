@@ -28,10 +28,12 @@ from danlu.train.batches import batches
 from danlu.train.plan import Plan, make_plan
 from danlu.train.step import make_loop, settled
 
-CASES = {
-    "breast_cancer mlp batch 32": ("sample:breast_cancer", "diagnosis", 32),
-    "breast_cancer mlp batch 256": ("sample:breast_cancer", "diagnosis", 256),
-    "digits cnn batch 32": ("sample:digits", "label", 32),
+PLAIN = {"encoders": {"*": {"name": "mlp", "numbers": "none", "width": 64, "dropout": 0.0}}}
+CASES: dict[str, tuple[str, str, int, dict[str, object]]] = {
+    "breast_cancer plain 30-64-64-1 batch 32": ("sample:breast_cancer", "diagnosis", 32, PLAIN),
+    "breast_cancer mlp batch 32": ("sample:breast_cancer", "diagnosis", 32, {}),
+    "breast_cancer mlp batch 256": ("sample:breast_cancer", "diagnosis", 256, {}),
+    "digits cnn batch 32": ("sample:digits", "label", 32, {}),
 }
 EPOCHS = 6
 
@@ -74,8 +76,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
-    for name, (source, target, batch_size) in CASES.items():
-        recipe = recipe_from({"data": source, "target": target, "train": {"batch_size": batch_size, "epochs": EPOCHS}})
+    for name, (source, target, batch_size, section) in CASES.items():
+        sections = {"train": {"batch_size": batch_size, "epochs": EPOCHS}, "design": section}
+        recipe = recipe_from({"data": source, "target": target, **sections})
         with tempfile.TemporaryDirectory() as folder:
             prepared = prepare(recipe, Run(Path(folder) / "run"))
             split = prepared.split("train")
