@@ -65,7 +65,7 @@ def check_metrics(recipe: Recipe, task: Task) -> None:
     """Refuse metrics that do not fit the target: before the first step of training, not after the last.
 
     Raises:
-        RecipeError: a name in `evaluate.metrics`, `train.early_stop.monitor` or `require`; all of them, each at its place.
+        RecipeError: a name in `evaluate.metrics`, `train.early_stop.monitor` or `require`; all of them.
     """
     allowed = fitting(task)
     monitor = recipe.train.early_stop.monitor if recipe.train.early_stop else None
