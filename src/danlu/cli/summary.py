@@ -60,7 +60,12 @@ def finding_lines(findings: Sequence[Finding]) -> list[str]:
     """What the audit noticed, the worst first."""
     ranks = ("error", "warning", "note")
     ordered = sorted(findings, key=lambda one: ranks.index(one.severity))
-    return [f"{one.severity}: {one.message} [{one.key}]" for one in ordered]
+    return [line for one in ordered for line in _finding_lines(one)]
+
+
+def _finding_lines(one: Finding) -> list[str]:
+    where = one.evidence.get("where")
+    return [f"{one.severity}: {one.message} [{one.key}]", *([f"  {where}"] if where else [])]
 
 
 def score_lines(scores: Scores) -> list[str]:

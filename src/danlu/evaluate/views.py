@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from danlu.base.progress import duration
@@ -14,6 +15,7 @@ from danlu.evaluate.parts import ReportParts
 
 _NOT_TRAINED = "what would be served is not what was trained"
 _MOST_COLUMNS = 200
+_MIDNIGHT = " 00:00:00"
 _MOST_LAYERS = 200
 
 
@@ -109,14 +111,17 @@ def _column(name: str, figures: Mapping[str, Any], is_target: bool) -> list[Cell
 
 
 def _values(figures: Mapping[str, Any]) -> str:
-    """The range and middle of numbers, the range of times, the most frequent of others."""
+    """The range and middle of numbers, the range of times, the most frequent of others; of pictures some names."""
+    if figures.get("top") and figures.get("type") == "image":
+        return "such as " + ", ".join(PurePath(str(item["value"])).name for item in figures["top"][:3])
     if figures.get("top"):
         return ", ".join(f"{short(item['value'])} ({large(item['count'])})" for item in figures["top"][:4])
     low, high = figures.get("min"), figures.get("max")
     if low is None or high is None:
         return str(figures.get("note", ""))
     if isinstance(low, str):
-        return f"{low} … {high}"
+        days = low.endswith(_MIDNIGHT) and str(high).endswith(_MIDNIGHT)
+        return f"{low.removesuffix(_MIDNIGHT)} … {high.removesuffix(_MIDNIGHT)}" if days else f"{low} … {high}"
     middle = (figures.get("quantiles") or {}).get("0.5")
     return f"{plain(low)} … {plain(high)}" + (f", median {plain(middle)}" if middle is not None else "")
 
@@ -139,9 +144,10 @@ def _audit(findings: Sequence[Mapping[str, Any]] | None) -> list[Block]:
     ranked = sorted(findings, key=lambda one: order.index(one["severity"]))
     shown = [
         {
-            "tone": tones[one["severity"]],
-            "severity": one["severity"],
+            "tone": "" if one.get("accepted") else tones[one["severity"]],
+            "severity": "accepted" if one.get("accepted") else one["severity"],
             "message": one["message"],
+            "where": str((one.get("evidence") or {}).get("where") or ""),
             "remedy": one.get("remedy") or "",
             "key": one["key"],
         }

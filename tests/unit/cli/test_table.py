@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from danlu.cli.summary import requirement_lines
+from danlu.cli.summary import finding_lines, requirement_lines
 from danlu.cli.table import table_lines, width
+from danlu.prepare.prepared import Finding
 
 
 def test_wide_letters_take_two_cells() -> None:
@@ -22,3 +23,11 @@ def test_requirements() -> None:
         "accuracy  >= 0.9  0.85  MISSED",
         "size_mb     <= 2   1.5  met",
     ]
+
+
+def test_findings_stand_the_worst_first_with_their_place() -> None:
+    found = [
+        Finding(key="encoding", severity="note", message="read as gb18030"),
+        Finding(key="rejected_rows", severity="warning", message="1 row", evidence={"where": "a/1.png"}),
+    ]
+    assert finding_lines(found) == ["warning: 1 row [rejected_rows]", "  a/1.png", "note: read as gb18030 [encoding]"]

@@ -256,3 +256,28 @@ def test_an_empty_folder_gives_no_parts_and_a_damaged_file_is_named(tmp_path: Pa
     (tmp_path / "findings.json").write_text("[{", encoding="utf-8")
     with pytest.raises(DanluError, match=r"could not read .*findings\.json"):
         parts_from_run(tmp_path)
+
+
+def test_a_column_says_what_a_reader_can_use() -> None:
+    from danlu.evaluate.views import _values
+
+    top = [{"value": f"/home/me/photos/{number}.png", "count": 1} for number in range(4)]
+    assert _values({"type": "image", "top": top}) == "such as 0.png, 1.png, 2.png"
+    days = {"type": "datetime", "min": "2023-01-01 00:00:00", "max": "2023-12-28 00:00:00"}
+    assert _values(days) == "2023-01-01 … 2023-12-28"
+    assert _values({**days, "max": "2023-12-28 06:00:00"}) == "2023-01-01 00:00:00 … 2023-12-28 06:00:00"
+
+
+def test_a_finding_names_its_place_and_whether_it_was_accepted() -> None:
+    from danlu.evaluate.views import _audit
+
+    found = {
+        "key": "leak:a",
+        "severity": "error",
+        "message": "a leaks",
+        "accepted": True,
+        "evidence": {"where": "x.png"},
+    }
+    (block,) = _audit([found])
+    (shown,) = block["findings"]
+    assert (shown["severity"], shown["tone"], shown["where"]) == ("accepted", "", "x.png")
