@@ -124,7 +124,10 @@ class Bundle:
 
     def outputs(self, rows: Any) -> np.ndarray:
         """The network's raw outputs for raw rows, (N, K) float32. Raises DataError."""
-        frame = _as_frame(rows, self.schema)
+        return self.frame_outputs(_as_frame(rows, self.schema))
+
+    def frame_outputs(self, frame: pl.DataFrame) -> np.ndarray:
+        """The same for a frame whose columns are as a reader gives them; no source is read. Raises DataError."""
         parts = [
             self.run(_encode(self.schema, frame.slice(start, BATCH), start)) for start in range(0, frame.height, BATCH)
         ]

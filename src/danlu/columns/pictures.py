@@ -57,10 +57,23 @@ def _formats() -> tuple[str, ...]:
 
 
 def _faults() -> tuple[type[BaseException], ...]:
-    """What Pillow raises for a broken file."""
-    image = pillow()
-    own = (image.DecompressionBombError, Warning)  # a warning is raised only where the caller makes errors of them
-    return (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, zlib.error, *own)
+    """What Pillow raises for a broken file: its readers pass on whatever the bytes lead them into.
+
+    RuntimeError is AVIF's, ArithmeticError that of sizes and resolutions of zero; a warning is raised only where the
+    caller makes errors of them.
+    """
+    bomb = pillow().DecompressionBombError
+    python = (
+        ArithmeticError,
+        AssertionError,
+        AttributeError,
+        EOFError,
+        LookupError,
+        MemoryError,
+        OSError,
+        RuntimeError,
+    )
+    return (*python, SyntaxError, TypeError, ValueError, Warning, struct.error, zlib.error, bomb)
 
 
 def _open(source: str | bytes) -> Picture:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from danlu import catalog
 from danlu.base.errors import Fault, RecipeError, nearest
 from danlu.evaluate.metrics import Metric
-from danlu.recipe.schema import Recipe
 from danlu.tasks.task import Answers, Task
+
+if TYPE_CHECKING:
+    from danlu.recipe.schema import Recipe
 
 MEASURED = ("latency_ms", "size_mb")
 """What `require` may ask beside metrics."""

@@ -52,14 +52,16 @@ def _example(column: FittedColumn) -> Any:
 
 def openapi(bundle: Bundle) -> dict[str, Any]:
     """The OpenAPI 3.1 document of a bundle's server."""
-    health = {"get": {"summary": "Health", "responses": {"200": _json("Well", {"type": "object"})}}}
+    health: dict[str, Any] = {"get": {"summary": "Health", "responses": {"200": _json("Well", {"type": "object"})}}}
     paths: dict[str, Any] = {
         "/": {"get": {"summary": "The model", "responses": {"200": _json("The model", {"type": "object"})}}},
         "/predict": {"post": _predict(bundle)},
         "/openapi.json": {"get": {"summary": "This", "responses": {"200": _json("OpenAPI 3.1", {"type": "object"})}}},
     }
-    for path in ("/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready"):
-        paths[path] = health
+    unready = _json("Not yet, or not any more", {"type": "object"})
+    ready = {"get": {**health["get"], "responses": {**health["get"]["responses"], "503": unready}}}
+    for prefix in ("/health", "/v2/health"):
+        paths |= {f"{prefix}/live": health, f"{prefix}/ready": ready}
     return {
         "openapi": "3.1.0",
         "info": {"title": bundle.name, "version": bundle.version, "summary": _summary(bundle)},
@@ -87,7 +89,7 @@ def _predict(bundle: Bundle) -> dict[str, Any]:
     }
     faults = {
         "400": "Not JSON, or of another form",
-        "413": "The body is too large, or has too many rows",
+        "413": "The body is too large, or has too many rows or pixels",
         "415": "Not application/json",
         "421": "Of another host",
         "422": "A column is absent or a value is not of its type; names column and row",
@@ -139,10 +141,12 @@ def _property(column: FittedColumn) -> dict[str, Any]:
             "type": "object",
             "properties": {"b64": {"type": "string", "contentEncoding": "base64"}},
             "required": ["b64"],
+            "additionalProperties": False,
         }
+        address = {"type": "string", "pattern": "^data:[^,]*;base64,"}
         return {
-            "description": "a picture's file in base64, or rows of pixels",
-            "anyOf": [file, {"type": ["array", "null"]}],
+            "description": "a picture's file in base64 (never its path), or rows of pixels",
+            "anyOf": [file, address, {"type": ["array", "null"]}],
         }
     return {
         "description": f"a {column.type}; null where it is missing",

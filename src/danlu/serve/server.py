@@ -7,6 +7,7 @@ import logging
 import signal
 import socket
 import threading
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,6 +117,8 @@ def _config(bundle: Bundle, host: str, local: bool) -> Config:
 
 def _run(bundle: Bundle, listener: socket.socket, local: bool, progress: Progress) -> None:
     """Run until a signal; uvicorn drains, then raises the signal again for those who wait for it, which is us."""
+    # A client's broken picture is told to the client; Pillow would also fill our log with it.
+    warnings.filterwarnings("ignore", module="PIL")
     host, port = listener.getsockname()[:2]
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     server = _announcing(_config(bundle, host, local), progress, f"serving {bundle.name} at http://{address}")

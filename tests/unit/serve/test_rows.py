@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from danlu.base.errors import DataError
 from danlu.bundle import Bundle, load
 from danlu.columns.column import Schema
 from danlu.serve.app import answer_body
@@ -244,6 +245,37 @@ def test_pictures_that_unpack_to_too_much_are_refused_unopened(pictures: Schema)
         bomb = png(8, 8).replace(b"\0\0\0\x08\0\0\0\x08", b"".join(side.to_bytes(4, "big") for side in size))
         with pytest.raises(Refusal, match="the picture cannot be read"):
             rows_frame([{"photo": {"b64": base64.b64encode(bomb).decode()}}], pictures)
+
+
+def damaged(seed: int) -> bytes:
+    """A little picture of some format, some of its bytes changed, perhaps cut."""
+    import io
+    import random
+
+    from PIL import Image
+
+    chance = random.Random(seed)
+    file = io.BytesIO()
+    forms = (
+        "L PNG,RGB JPEG,P GIF,RGBA PNG,1 TIFF,RGB WEBP,RGB AVIF,RGB BMP,L PPM,CMYK JPEG,RGB JPEG2000,F TIFF,I;16 PNG"
+    )
+    mode, form = chance.choice(forms.split(",")).split()
+    Image.new(mode, (9, 7)).save(file, form)
+    content = bytearray(file.getvalue())
+    for _ in range(chance.choice([1, 2, 8, 30])):
+        content[chance.randrange(len(content))] = chance.randrange(256)
+    return bytes(content[: chance.randrange(len(content))] if chance.random() < 0.2 else content)
+
+
+def test_damaged_pictures_are_answered_or_refused(pictures: Schema) -> None:
+    refused = 0
+    for seed in range(400):
+        try:
+            frame = rows_frame([{"photo": {"b64": base64.b64encode(damaged(seed)).decode()}}], pictures)
+            pictures.encode(frame)
+        except (Refusal, DataError):
+            refused += 1
+    assert 100 < refused < 400
 
 
 def test_a_file_that_is_no_picture_is_refused(pictures: Schema) -> None:
