@@ -212,3 +212,9 @@ def test_whatever_is_written_by_the_rules_is_read_back(
     table = read(tmp_path, text.getvalue())
     assert [tuple(cell or "" for cell in row) for row in table.frame.rows()] == rows
     assert table.rejected.height == 0
+
+
+def test_a_mark_of_utf_8_before_other_bytes_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_bytes(b'\xef\xbb\xbfa,b\n1,2\n"x,\xe4"\xb8,3\n')
+    with pytest.raises(DataError, match=r"byte \d+ of x.csv is not valid utf-8\n  .*x.csv:3 · fix: save the file"):
+        Csv().read("x.csv", base=tmp_path)

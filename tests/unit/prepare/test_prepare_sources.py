@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import struct
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,15 @@ class TestJson:
         with pytest.raises(DataError, match=r"rows.jsonl is empty"):
             read_source("rows.jsonl", base=tmp_path)
 
+    def test_brackets_without_end_are_named(self, tmp_path: Path) -> None:
+        for text in ("[" * 100_000, '{"a": 1}\n' + '{"a":' * 100_000):
+            (tmp_path / "x.jsonl").write_text(text)
+            if text.startswith("["):
+                with pytest.raises(DataError, match=r"x.jsonl is not JSON: maximum recursion"):
+                    read_source("x.jsonl", base=tmp_path)
+            else:
+                assert read_source("x.jsonl", base=tmp_path).rejected["row"].to_list() == [1]
+
 
 class TestParquet:
     def test_parquet_and_arrow_give_the_frame_back(self, tmp_path: Path) -> None:
@@ -117,6 +127,20 @@ class TestFrames:
             to_polars({"a": [1, 2], "b": [1]})
         with pytest.raises(DataError, match="the data frame has 0 rows and 1 columns"):
             read_source(pl.DataFrame({"a": []}), base=Path("."))
+
+    def test_columns_as_arrow_arrays(self) -> None:
+        pa = pytest.importorskip("pyarrow")
+        found = read_rows({"a": pa.array([1, None]), "b": pa.array(["x", "y"]).dictionary_encode()})
+        assert found.to_dict(as_series=False) == {"a": [1, None], "b": ["x", "y"]}
+
+    def test_a_single_row_as_a_mapping_is_named(self) -> None:
+        with pytest.raises(DataError, match=r"age is '31', not the values of a column\n  column age · .*in a list"):
+            read_rows({"age": 31, "city": "Rome"})
+
+    def test_dates_among_other_values_are_plain_text(self) -> None:
+        assert read_rows([{"a": date(2024, 1, 5)}, {"a": "soon"}, {"a": True}])["a"].to_list() == [
+            "2024-01-05", "soon", "true",
+        ]  # fmt: skip
 
 
 class TestImageFolders:
@@ -177,6 +201,13 @@ class TestArrays:
         (tmp_path / "x-images-idx3-ubyte").write_bytes(struct.pack(">BBBBI", 0, 0, 8, 1, 9) + b"abc")
         with pytest.raises(DataError, match=r"has 11 bytes; its head says 17 \(shape \(9,\)\)"):
             read_idx(tmp_path / "x-images-idx3-ubyte")
+
+    @pytest.mark.parametrize("size", [3, 4, 7, 15])
+    def test_an_idx_file_cut_in_its_head_is_named(self, tmp_path: Path, size: int) -> None:
+        write_idx(tmp_path / "whole", np.zeros((3, 2, 2), np.uint8))
+        (tmp_path / "train-images-idx3-ubyte").write_bytes(gzip.decompress((tmp_path / "whole").read_bytes())[:size])
+        with pytest.raises(DataError, match=r"has \d+ bytes; its head alone has more|is not an idx file"):
+            read_idx(tmp_path / "train-images-idx3-ubyte")
 
     def test_mnist(self, data: Path) -> None:
         table = read_source("mnist", base=data)
@@ -269,6 +300,23 @@ class TestReading:
         frame = pl.DataFrame({"a": ["x", "y"], "b": [1, 2]})
         again = pl.DataFrame({"a": ["q", "x", "y"], "b": [0, 1, 2]})[1:]
         assert table_hash(read_source(frame, base=tmp_path)) == table_hash(read_source(again, base=tmp_path))
+
+    @pytest.mark.parametrize("name", ["x.csv", "x.csv.gz", "x.jsonl"])
+    def test_texts_are_hashed_without_being_parsed(self, tmp_path: Path, name: str) -> None:
+        pack = gzip.compress if name.endswith(".gz") else bytes
+        (tmp_path / name).write_bytes(pack(b'a,b\n"1,2\n'))  # what no reader takes
+        first = content_hash(Data(source=name, target="b"), base=tmp_path)
+        (tmp_path / name).write_bytes(pack(b'a,b\n"1,3\n'))
+        assert content_hash(Data(source=name, target="b"), base=tmp_path) != first
+
+    def test_which_files_train_and_which_test_is_in_the_hash(self, tmp_path: Path) -> None:
+        for place in "xy":
+            (tmp_path / f"{place}.csv").write_text(f"a,b\n{place},1\n")
+        one, other = (
+            content_hash(Data(train=train, test=test, target="b"), base=tmp_path)
+            for train, test in (("x.csv", "y.csv"), ("y.csv", "x.csv"))
+        )
+        assert one != other
 
     def test_rows_to_predict_keep_their_order_and_number(self, tmp_path: Path) -> None:
         (tmp_path / "a.csv").write_text("x,y\n1,u\n2\n")

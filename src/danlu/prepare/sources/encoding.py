@@ -64,8 +64,7 @@ def decode(data: bytes, *, encoding: str, path: Path) -> tuple[bytes, str]:
         return _recode(data, encoding, path), encoding
     for mark, name in _BOMS:
         if data.startswith(mark):
-            text = data[len(mark) :]
-            return (text if name == "utf-8" else _recode(text, name, path)), name
+            return _recode(data[len(mark) :], name, path), name
     if _is_valid(data, "utf-8"):
         return data, "utf-8"
     if _looks_like_gb18030(data):

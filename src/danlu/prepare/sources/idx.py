@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,11 +66,12 @@ def read_idx(path: Path) -> np.ndarray:
         raise DataError(f"{path.name} is not an idx file", where=str(path), hint="fetch the file again")
     dtype, num_dims = np.dtype(_DTYPES[data[2]]), data[3]
     start = 4 + 4 * num_dims
-    shape = tuple(int(size) for size in np.frombuffer(data[4:start], ">u4"))
-    expected = start + int(np.prod(shape)) * dtype.itemsize
+    shape = struct.unpack(f">{num_dims}I", data[4:start]) if len(data) >= start else ()
+    expected = start + math.prod(shape) * dtype.itemsize
     if len(shape) != num_dims or len(data) != expected:
+        said = f"its head says {expected:,} (shape {shape})" if shape else "its head alone has more"
         raise DataError(
-            f"{path.name} has {len(data)} bytes; its head says {expected} (shape {shape})",
+            f"{path.name} has {len(data):,} bytes; {said}",
             where=str(path),
             hint="it was cut off: fetch the file again",
         )

@@ -49,7 +49,7 @@ class JsonLines:
 def _array(data: bytes, path: Path) -> pl.DataFrame:
     try:
         records = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path.name} is not JSON: {error}", where=str(path), hint="check its last lines") from error
     odd = next((number for number, record in enumerate(records) if not isinstance(record, dict)), None)
     if odd is not None or not records:
@@ -68,7 +68,7 @@ def _by_line(lines: list[tuple[int, bytes]], path: Path) -> Table:
             record = json.loads(line)
             if not isinstance(record, dict):
                 raise ValueError(f"it is {type(record).__name__}, not an object")
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             rejected.append((row, f"{path}:{number}", f"not a JSON object: {error}"))
         else:
             records.append(record)

@@ -26,7 +26,11 @@ def flattened(frame: pl.DataFrame) -> pl.DataFrame:
     names = [values.name for values in columns]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise DataError(f"two columns are called {twice[0]} once nested fields are flat", hint="rename one of them")
+        raise DataError(
+            f"two columns are called {twice[0]} once nested fields are flat",
+            where=f"column {twice[0]}",
+            hint="rename one of them",
+        )
     return pl.DataFrame(columns)
 
 
@@ -60,19 +64,38 @@ def from_columns(columns: Mapping[str, Any]) -> pl.DataFrame:
     """Column name → values (lists, arrays, Series) as a frame.
 
     Raises:
-        DataError: two columns differ in length.
+        DataError: two columns differ in length, or a column is a single value.
     """
+    single = next((name for name, values in columns.items() if not _is_many(values)), None)
+    if single is not None:
+        raise DataError(
+            f"{single} is {str(columns[single])[:40]!r}, not the values of a column",
+            where=f"column {single}",
+            hint="give columns as lists, or rows as a list of mappings: a single row too stands in a list",
+        )
     series = [_series(str(name), values) for name, values in columns.items()]
     lengths = {values.name: len(values) for values in series}
     if len(set(lengths.values())) > 1:
         given = ", ".join(f"{name} {length}" for name, length in list(lengths.items())[:10])
-        raise DataError(f"the columns differ in length: {given}", hint="give every column one value for each row")
+        raise DataError(
+            f"the columns differ in length: {given}",
+            where=f"column {max(lengths, key=lambda name: lengths[name])}",
+            hint="give every column one value for each row",
+        )
     return flattened(pl.DataFrame(series))
+
+
+def _is_many(values: Any) -> bool:
+    if isinstance(values, np.ndarray):
+        return values.ndim > 0
+    return hasattr(values, "__iter__") and not isinstance(values, (str, bytes, Mapping))
 
 
 def _series(name: str, values: Any) -> pl.Series:
     if isinstance(values, pl.Series):
         return values.alias(name)
+    if type(values).__module__.split(".")[0] == "pyarrow":
+        return pl.Series(name, values)
     if isinstance(values, np.ndarray) and values.dtype != object:
         return pl.Series(name, np.ascontiguousarray(values), nan_to_null=values.dtype.kind == "f" and values.ndim == 1)
     plain = [_value(value) for value in values]
@@ -99,4 +122,6 @@ def _value(value: Any) -> Any:
 def _text(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
-    return json.dumps(value, ensure_ascii=False, default=str)
+    if isinstance(value, (bool, int, float, dict, list, tuple)):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    return str(value)

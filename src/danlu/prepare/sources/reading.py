@@ -6,6 +6,7 @@ import glob
 import hashlib
 import io
 import os
+import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -198,8 +199,42 @@ def read_data(data: Data, *, base: Path) -> Table:
 
 
 def content_hash(data: Data, *, base: Path) -> str:
-    """SHA-256 of all that a recipe's `data` names, wherever it lies. Raises DataError."""
-    return table_hash(read_data(data, base=base))
+    """SHA-256 of all that a recipe's `data` names, wherever it lies; text files that name no pictures are not parsed.
+
+    Raises:
+        DataError: nothing is there, or it cannot be read.
+    """
+    parts = {name: getattr(data, name) for name in ("source", "train", "validation", "test")}
+    files = {name: _plain_files(source, base) for name, source in parts.items() if source is not None}
+    if not all(files.values()):
+        return table_hash(read_data(data, base=base))
+    return fingerprint({name: [hash_file(one) for one in paths] for name, paths in files.items()})
+
+
+def _plain_files(source: Any, base: Path) -> list[Path]:
+    """The text files that a source names, where that is all there is to it; else none."""
+    named = source if isinstance(source, (list, tuple)) else [source]
+    if not all(isinstance(one, (str, Path)) for one in named):
+        return []
+    files = [base / Path(one).expanduser() for one in named]
+    return files if all(one.is_file() and _is_plain(one) for one in files) else []
+
+
+def _is_plain(path: Path) -> bool:
+    """Whether a file is delimited text or JSON lines that names no pictures in its first megabyte.
+
+    Those named later only are still noticed when the step reads them: its fingerprint holds every file.
+    """
+    if _SUFFIXES.get(_suffix(path)) not in ("csv", "jsonl"):
+        return False
+    try:
+        with open(path, "rb") as file:
+            head = file.read(1 << 20)
+        if head.startswith(b"\x1f\x8b"):
+            head = zlib.decompressobj(wbits=31).decompress(head, 1 << 20)
+    except (OSError, zlib.error):
+        return False
+    return b"\0" not in head and not any(suffix.encode() in head.lower() for suffix in PICTURES)
 
 
 def table_hash(table: Table, hashes: Sequence[str] | None = None) -> str:
