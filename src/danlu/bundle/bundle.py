@@ -231,7 +231,9 @@ def _check_parity(bundle: Bundle) -> None:
 
 def _as_frame(rows: Any, schema: Schema) -> pl.DataFrame:
     if isinstance(rows, pl.DataFrame):
-        return rows
+        from danlu.prepare.sources.nested import flattened
+
+        return flattened(rows)
     if isinstance(rows, (list, tuple)) and not rows:  # no row says which columns there are
         return pl.DataFrame(schema=dict.fromkeys((column.name for column in schema.inputs), pl.String))
     from danlu.prepare.sources.reading import read_rows

@@ -156,14 +156,30 @@ def fit_column(name: str, type: str, options: Mapping[str, Any], values: pl.Seri
 def nulled(values: pl.Series, missing_values: Sequence[str]) -> pl.Series:
     """Texts without the blanks around them; empty ones and those that stand for a missing value become nulls.
 
+    So it is with the categories of a frame, and with numbers where a missing value's text is one: a row means the same
+    whether it came from a file or typed.
+
     Args:
-        values: (N,) of any dtype; all but strings come back as they are.
-        missing_values: texts that stand for a missing value ("?", "NA").
+        values: (N,) of any dtype; categories come back as texts, all but texts and numbers as they are.
+        missing_values: texts that stand for a missing value ("?", "NA", "-999").
     """
+    if values.dtype.is_numeric():
+        return _without_numbers(values, missing_values)
+    if isinstance(values.dtype, (pl.Categorical, pl.Enum)):
+        values = values.cast(pl.String)
     if values.dtype != pl.String:
         return values
     text = values.str.strip_chars()
     return text.set(text.is_in(["", *missing_values]), None)
+
+
+def _without_numbers(values: pl.Series, missing_values: Sequence[str]) -> pl.Series:
+    """Numbers without those that stand for a missing value."""
+    missing = pl.Series(missing_values, dtype=pl.String).cast(pl.Float64, strict=False).drop_nulls()
+    missing = missing.filter(missing.is_finite())
+    if not len(missing):
+        return values
+    return values.set(values.cast(pl.Float64).is_in(missing.to_list()), None)
 
 
 @dataclass(frozen=True)
@@ -309,7 +325,7 @@ class Schema:
         if name not in frame.columns:
             near = nearest(name, frame.columns)
             raise DataError(
-                f"the column {name} is not in the data; there are {', '.join(frame.columns[:20])}",
+                f"the column {name} is not in the data; there are {', '.join(frame.columns[:20]) or 'no columns'}",
                 where=f"column {name}",
                 hint=f"rename {near} to {name}" if near else f"add a column {name}",
             )

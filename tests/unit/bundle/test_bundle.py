@@ -145,3 +145,28 @@ def test_loading_and_predicting_import_no_torch(tmp_path: Path, make_bundle: Mak
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_row_means_the_same_however_it_comes(tmp_path: Path, make_bundle: MakeBundle, frame: pl.DataFrame) -> None:
+    bundle = load(make_bundle(tmp_path / "bundle"))
+    rows = frame.head(40).with_columns(city=pl.Series(["?", "北京", None, " Paris "] * 10))
+    expected = bundle.predict(rows)
+    path = tmp_path / "rows.csv"
+    rows.write_csv(path)
+    typed = rows.with_columns(pl.col("age", "height").cast(pl.Float64, strict=False))
+    dicts = typed.to_dicts()
+    forms = {
+        "csv": path,
+        "categorical": rows.with_columns(pl.col("city", "member").cast(pl.Categorical)),
+        "decimal": typed.with_columns(pl.col("age").cast(pl.Decimal(20, 10))),
+        "lazy": typed.lazy(),
+        "arrow": typed.to_arrow(),
+        "pandas": typed.to_pandas(),
+        "pandas categories": typed.to_pandas().astype({"city": "category"}),
+        "dicts": dicts,
+        "dicts with NaN": [{name: float("nan") if one is None else one for name, one in row.items()} for row in dicts],
+        "columns": typed.to_dict(as_series=False),
+        "reordered, with more": typed.select(reversed(typed.columns)).with_columns(more=1),
+    }
+    for name, form in forms.items():
+        assert bundle.predict(form).equals(expected), name

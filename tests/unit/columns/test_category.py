@@ -112,6 +112,21 @@ def test_blanks_and_signs_of_missing_are_missing() -> None:
     assert list(column.encode(values)["code"]) == [2, 0, 0, 0, 2]
 
 
+@pytest.mark.parametrize("dtype", [pl.Categorical, pl.Enum(["a", " a", "?", "", "b"])])
+def test_categories_of_a_frame_are_nulled_as_texts_are(dtype: pl.DataType) -> None:
+    values = pl.Series(["a", " a", "?", "", None, "b"])
+    assert (
+        nulled(values.cast(dtype), ["?"]).to_list() == nulled(values, ["?"]).to_list() == ["a", "a", *[None] * 3, "b"]
+    )
+
+
+def test_numbers_that_stand_for_missing_are_missing_typed_too() -> None:
+    for values in (pl.Series([3, -999, None]), pl.Series([3.0, -999.0, None]), pl.Series(["3", "-999", None])):
+        assert nulled(values, ["?", "nan", "-999"]).is_null().to_list() == [False, True, True]
+    untouched = pl.Series([1, 2**60 + 1])
+    assert nulled(untouched, ["?", "NaN", "NA"]) is untouched
+
+
 def test_a_million_rows_of_many_values() -> None:
     values = pl.Series("x", np.random.default_rng(0).integers(0, 50_000, 1_000_000)).cast(pl.String)
     column = fit_column("x", "category", {}, values)
