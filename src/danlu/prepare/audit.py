@@ -11,7 +11,7 @@ import polars as pl
 from danlu.prepare.choose import Chosen
 from danlu.prepare.leaks import find_leaks
 from danlu.prepare.prepared import Finding
-from danlu.prepare.splits import TEST, TRAIN
+from danlu.prepare.splits import SPLIT_WORDS, TEST, TRAIN
 
 # Test rows that also train: past this share scores say little of new rows. Below it they are told of.
 _MAX_SHARED = 0.20
@@ -56,6 +56,7 @@ def audit(data: Audited) -> tuple[Finding, ...]:
         *find_missing(data),
         *find_imbalance(data),
         *find_unseen(data),
+        *find_split_words(data),
     ]
     return tuple(sorted(found, key=lambda one: ("error", "warning", "note").index(one.severity)))
 
@@ -81,7 +82,8 @@ def find_duplicates(data: Audited) -> list[Finding]:
             Finding(
                 key="duplicate_rows",
                 severity="error" if is_error else "warning",
-                message=f"{shared.sum():,} of {len(test):,} test rows ({share:.1%}) are exact copies of training rows",
+                message=f"{shared.sum():,} of {len(test):,} test rows ({share:.1%}) are copies of training rows: "
+                "they agree in every column that is used",
                 rows=tuple(rows[:20].tolist()),
                 remedy="remove the copies, or split by a group that keeps them together (prepare.split.by.group)",
                 evidence={
@@ -205,17 +207,61 @@ def find_unseen(data: Audited) -> list[Finding]:
         tested = values.filter(pl.Series(test))
         unseen = tested.is_not_null() & ~tested.is_in(values.filter(pl.Series(train)).unique().to_list())
         if unseen.any():
+            # Where rare values are pooled, a new one is met as they were.
+            pools = data.chosen[name].options.get("min_count", 1) > 1
             some = tested.filter(unseen).unique().sort()
             found.append(
                 Finding(
                     key=f"unseen_values:{name}",
-                    severity="warning" if unseen.mean() > 0.05 else "note",  # type: ignore[operator]
+                    severity="warning" if unseen.mean() > 0.05 and not pools else "note",  # type: ignore[operator]
                     message=f"{name}: {unseen.sum():,} of {len(tested):,} test rows have {len(some):,} values that no "
                     f"training row has: {', '.join(some.head(5).to_list())}",
                     columns=(name,),
                     rows=tuple(data.rows[test][unseen.to_numpy()][:20].tolist()),
                     remedy="nothing, if new values come in use too; else split so that every value trains",
                     evidence={"rows": int(unseen.sum()), "values": some.head(50).to_list()},
+                )
+            )
+    return found
+
+
+def find_split_words(data: Audited) -> list[Finding]:
+    """Inputs that say which split a row was meant for: to learn from, they are worthless at best."""
+    found = []
+    for name, values in data.parsed.items():
+        if data.type(name) != "category":
+            continue
+        words = set(values.drop_nulls().unique().str.to_lowercase().to_list())
+        if len(words) > 1 and words <= set(SPLIT_WORDS):
+            found.append(
+                Finding(
+                    key=f"split_column:{name}",
+                    severity="warning",
+                    message=f"{name} holds {', '.join(sorted(words))}: it seems to say which rows train and which "
+                    "test, and is used as an input",
+                    columns=(name,),
+                    remedy=f"split by it (prepare.split.by: {{column: {name}}}), or set data.columns.{name} to ignore",
+                    evidence={"words": sorted(words)},
+                )
+            )
+    return found
+
+
+def find_time_order(parsed: Mapping[str, pl.Series], chosen: Mapping[str, Chosen]) -> list[Finding]:
+    """Times that the rows follow, where rows are split by chance: what comes later teaches what is tested earlier."""
+    found = []
+    for name, values in parsed.items():
+        if chosen[name].type != "datetime" or values.null_count() or values.n_unique() <= len(values) / 2:
+            continue
+        if values.is_sorted() or values.is_sorted(descending=True):
+            found.append(
+                Finding(
+                    key=f"time_order:{name}",
+                    severity="note",
+                    message=f"the rows are in the order of {name} and are split by chance: later rows teach what "
+                    "earlier ones are tested on",
+                    columns=(name,),
+                    remedy=f"if what is to be predicted lies in the future, set prepare.split.by: {{time: {name}}}",
                 )
             )
     return found

@@ -146,9 +146,20 @@ def _choose(values: pl.Series, said: ColumnRecipe, *, is_target: bool) -> Chosen
     component = catalog.find("columns", kind)
     whole = validate(component, options)
     defaults = validate(component, {}) if found else {}
+    if finding == "mixed_values":
+        note += _first_place(build(component, whole), values)
     own = {name: value for name, value in found.items() if name not in said.options and defaults.get(name) != value}
     chosen = Chosen(values.name, kind, whole, own, said.type is not None, note, finding)
     return replace(chosen, finding="") if chosen.given else chosen
+
+
+def _first_place(column: Column, values: pl.Series) -> str:
+    """Where the first value is that a column cannot read."""
+    try:
+        column.parse(values)
+    except DataError as error:
+        return f", the first in {error.where.rpartition(', ')[2]}"
+    return ""
 
 
 def _fault(name: str, error: Any) -> Fault:

@@ -19,7 +19,7 @@ _NUM_BINS = 10
 # A class with fewer rows cannot be in all three splits.
 _MIN_CLASS_ROWS = 3
 
-_WORDS = {
+SPLIT_WORDS = {
     "train": TRAIN, "training": TRAIN, "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION,
     "dev": VALIDATION, "test": TEST, "testing": TEST,
 }  # fmt: skip
@@ -62,7 +62,7 @@ def split_rows(keys: Keys, recipe: SplitRecipe, seed: int) -> tuple[np.ndarray, 
         raise DataError(
             f"{len(codes)} rows leave no row for {empty} (validation {recipe.validation:g}, test {recipe.test:g})",
             where="prepare.split",
-            hint="give more rows, or larger shares",
+            hint=f"give more rows, or {'smaller' if not counts[TRAIN] else 'larger'} shares, or split otherwise",
         )
     return codes, findings
 
@@ -72,7 +72,9 @@ def _codes(keys: Keys, recipe: SplitRecipe, seed: int) -> tuple[np.ndarray, list
     if isinstance(recipe.by, SplitBy) and recipe.by.column is not None:
         return _completed(_from_words(keys, recipe.by.column), keys, recipe, random)
     if keys.given is not None and len(set(np.unique(keys.given))) > 1:
-        return _completed(np.array([_WORDS[str(word)] for word in keys.given], np.int8), keys, recipe, random)
+        codes = np.array([SPLIT_WORDS[str(word)] for word in keys.given], np.int8)
+        codes, findings = _completed(codes, keys, recipe, random)
+        return codes, [*findings, *_not_followed(codes, keys, recipe)]
     if isinstance(recipe.by, SplitBy) and recipe.by.group is not None:
         return _grouped(_required(keys), (recipe.test, recipe.validation), random), []
     if isinstance(recipe.by, SplitBy):
@@ -142,7 +144,7 @@ def _rare(name: str, rare: Sequence[str]) -> Finding:
     return Finding(
         key="rare_classes",
         severity="warning",
-        message=f"{len(rare)} classes of {name} have fewer than {_MIN_CLASS_ROWS} rows: they train, untested: "
+        message=f"{len(rare)} of the classes of {name} have fewer than {_MIN_CLASS_ROWS} rows: they train, untested: "
         + ", ".join(rare[:10]),
         columns=(name,),
         remedy="gather more rows of them, join them with others, or leave them out",
@@ -152,29 +154,46 @@ def _rare(name: str, rare: Sequence[str]) -> Finding:
 
 def _grouped(groups: pl.Series, shares: tuple[float, float], random: np.random.Generator) -> np.ndarray:
     """Whole groups, in a random order, each to the split that lacks the most rows; a row without a group is its own."""
-    numbers = groups.rank("dense").cast(pl.Int64).fill_null(0).to_numpy() - 1
-    alone = numbers < 0
-    numbers = np.where(alone, numbers.max() + np.cumsum(alone), numbers)
+    test, validation = shares
+    return _placed(groups, np.array([1 - test - validation, validation, test]), random)
+
+
+def _placed(groups: pl.Series, shares: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Whole groups, each to the place that lacks the most rows of its share; (N,) places, none empty."""
+    numbers = _numbered(groups)
     sizes = np.bincount(numbers)
-    if len(sizes) < 3:
+    if len(sizes) < len(shares):
+        least = {2: "two", 3: "three"}[len(shares)]
         raise DataError(
-            f"{groups.name} has {len(sizes)} groups; three splits need at least three",
+            f"{groups.name} has {len(sizes)} groups; {least} splits need at least {least}",
             where=f"column {groups.name}",
             hint="name a column with more groups in prepare.split.by.group",
         )
-    test, validation = shares
-    lacking = len(numbers) * np.array([1 - test - validation, validation, test])
+    lacking = len(numbers) * shares
     place = np.zeros(len(sizes), np.int8)
-    order = random.permutation(len(sizes))
-    for group in order:
+    for group in random.permutation(len(sizes)):
         place[group] = int(lacking.argmax())
         lacking[place[group]] -= sizes[group]
-    for split in (VALIDATION, TEST, TRAIN):
+    for split in (*range(1, len(shares)), 0):
         if not (place == split).any():
-            most = np.bincount(place, minlength=3).argmax()
+            most = np.bincount(place, minlength=len(shares)).argmax()
             candidates = np.flatnonzero(place == most)
             place[candidates[sizes[candidates].argmin()]] = split
-    return place[numbers]
+    chosen: np.ndarray = place[numbers]
+    return chosen
+
+
+def _numbered(groups: pl.Series) -> np.ndarray:
+    """Each row's group as a number, 0 … G-1; a row without a group is one of its own."""
+    if groups.dtype.is_nested() or groups.dtype in (pl.Binary, pl.Object):
+        raise DataError(
+            f"{groups.name} holds values of type {groups.dtype}, which are no groups",
+            where=f"column {groups.name}",
+            hint="name a column of texts or numbers in prepare.split.by.group",
+        )
+    numbers = groups.rank("dense").cast(pl.Int64).fill_null(0).to_numpy() - 1
+    alone = numbers < 0
+    return np.asarray(np.where(alone, numbers.max() + np.cumsum(alone), numbers), np.int64)
 
 
 def _by_time(times: pl.Series, recipe: SplitRecipe) -> tuple[np.ndarray, list[Finding]]:
@@ -198,7 +217,7 @@ def _by_time(times: pl.Series, recipe: SplitRecipe) -> tuple[np.ndarray, list[Fi
 def _from_words(keys: Keys, name: str) -> np.ndarray:
     """Splits as a column says them."""
     words = _required(keys).cast(pl.String).str.strip_chars().str.to_lowercase()
-    odd = words.is_null() | ~words.is_in(list(_WORDS))
+    odd = words.is_null() | ~words.is_in(list(SPLIT_WORDS))
     if odd.any():
         row = int(odd.arg_max() or 0)
         raise DataError(
@@ -206,7 +225,7 @@ def _from_words(keys: Keys, name: str) -> np.ndarray:
             where=f"column {name}, row {row}",
             hint="write one of them in every row",
         )
-    return words.replace_strict(_WORDS, return_dtype=pl.Int8).to_numpy().copy()
+    return words.replace_strict(SPLIT_WORDS, return_dtype=pl.Int8).to_numpy().copy()
 
 
 def _completed(
@@ -224,16 +243,49 @@ def _completed(
     other = SPLITS[VALIDATION] if VALIDATION in there else SPLITS[TEST]
     codes = np.where(codes == TRAIN, TRAIN, TEST).astype(np.int8)
     train = np.flatnonzero(codes == TRAIN)
-    count = _share(recipe.validation, len(train))
-    order = random.permutation(len(train))
-    findings: list[Finding] = []
-    if recipe.by == "stratified":
-        order, findings = _stratified_order(keys.target.gather(train), random)
-    if count >= len(train):
-        return codes, findings
-    codes[train[order[:count]]] = VALIDATION
+    validates, findings = _validating(train, keys, recipe, random)
+    codes[train[validates]] = VALIDATION
     message = (
         f"the data's own split has train and {other} rows: {other} rows test, "
-        f"and {count:,} of the {len(train):,} training rows validate"
+        f"and {validates.sum():,} of the {len(train):,} training rows validate"
     )
     return codes, [Finding(key="own_split", severity="note", message=message), *findings]
+
+
+def _validating(
+    train: np.ndarray, keys: Keys, recipe: SplitRecipe, random: np.random.Generator
+) -> tuple[np.ndarray, list[Finding]]:
+    """(T,) bool, True for the training rows that validate, in the recipe's way; none where there are too few."""
+    count = _share(recipe.validation, len(train))
+    if isinstance(recipe.by, SplitBy) and recipe.by.group is not None:
+        shares = np.array([1 - recipe.validation, recipe.validation])
+        return _placed(_required(keys).gather(train), shares, random) == 1, []
+    if isinstance(recipe.by, SplitBy) and recipe.by.time is not None:
+        ranks = _required(keys).gather(train).rank("dense").cast(pl.Int64).fill_null(0).to_numpy()
+        return ranks >= max(1, np.sort(ranks)[-count]), []
+    order, findings = random.permutation(len(train)), list[Finding]()
+    if recipe.by == "stratified":
+        order, findings = _stratified_order(keys.target.gather(train), random)
+    validates = np.zeros(len(train), bool)
+    validates[order[: count if count < len(train) else 0]] = True
+    return validates, findings
+
+
+def _not_followed(codes: np.ndarray, keys: Keys, recipe: SplitRecipe) -> list[Finding]:
+    """What the data's own split does otherwise than the recipe asks."""
+    if not isinstance(recipe.by, SplitBy) or keys.by is None:
+        return []
+    name = keys.by.name
+    if recipe.by.time is not None:
+        times = keys.by.to_physical().cast(pl.Float64).to_numpy()
+        last, first = times[codes == TRAIN], times[codes == TEST]
+        is_followed = not np.nanmax(last, initial=-np.inf) > np.nanmin(first, initial=np.inf)
+        message = f"the data's own split is used: its training rows are not all before its test rows by {name}"
+    else:
+        numbers = _numbered(keys.by)
+        shared = np.intersect1d(numbers[codes != TEST], numbers[codes == TEST])
+        is_followed = not len(shared)
+        message = f"the data's own split is used: {len(shared):,} groups of {name} have both training and test rows"
+    remedy = "give one source instead of files for each split, or take prepare.split.by out"
+    found = Finding(key="own_split_kept", severity="warning", message=message, columns=(name,), remedy=remedy)
+    return [] if is_followed else [found]

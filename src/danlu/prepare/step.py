@@ -22,7 +22,7 @@ from danlu.base.progress import Progress
 from danlu.base.runs import Run
 from danlu.columns.column import FittedColumn, Schema, nulled
 from danlu.prepare import findings as reports
-from danlu.prepare.audit import Audited, audit
+from danlu.prepare.audit import Audited, audit, find_time_order
 from danlu.prepare.cache import cached
 from danlu.prepare.choose import Chosen, choose_columns, ignored_findings
 from danlu.prepare.encode import encode_split, write_raw
@@ -236,6 +236,8 @@ class _Preparation:
         codes, findings = split_rows(self._keys(rows, chosen), recipe.prepare.split, recipe.seed)
         self.noticed += findings
         rows = replace(rows, codes=codes)
+        if isinstance(recipe.prepare.split.by, str) and rows.table.split is None:
+            self.noticed += find_time_order(rows.inputs, chosen)
         is_class = chosen[self.target_name].type in _CLASSES
         if is_class:
             unseen, findings = unseen_classes(rows.target, codes)

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from danlu.prepare.audit import Audited, audit
+from danlu.prepare.audit import Audited, audit, find_time_order
 from danlu.prepare.choose import Chosen, choose_columns
 from danlu.prepare.leaks import find_leaks
 from danlu.prepare.prepared import Finding
@@ -165,3 +165,51 @@ def test_missing_shares_imbalance_and_unseen_values_are_told() -> None:
     assert found["mostly_missing:half"].severity == "warning"
     assert found["imbalance"].evidence["ratio"] > 10
     assert found["unseen_values:kind"].evidence == {"rows": 30, "values": ["new"]}
+
+
+def test_gaps_do_not_hide_a_copy_of_the_target() -> None:
+    random = RNG(5)
+    gaps = pl.Series(random.random(400) < 0.3)
+    kind, price = pl.Series(random.choice(["a", "b", "c"], 400)), pl.Series(random.lognormal(size=400))
+    codes = kind.rank("dense").cast(pl.Float64)
+    found = find_leaks({"code": codes.set(gaps, None), "noise": price.set(gaps, None)}, kind.alias("kind"))
+    assert [one.key for one in found] == ["leak:code"]
+    assert found[0].message.startswith("where it is known, code alone tells kind 100.0% of the time")
+    assert leaks({"log": price.log().set(gaps, None), "copy": price.set(gaps, None)}, price) == [
+        "leak:log",
+        "leak:copy",
+    ]
+
+
+def test_equal_values_are_a_leak_in_few_rows_too() -> None:
+    kind = pl.Series("kind", ["a", "b", "b"] * 5)
+    found = find_leaks({"copy": kind, "other": pl.Series(["a", "b"] * 7 + ["a"])}, kind)
+    assert [one.message for one in found] == ["copy is kind: they are equal in every row"]
+    assert leaks({"copy": pl.Series([1.0, 2.0] * 8)}, pl.Series(["1", "2"] * 8)) == ["leak:copy"]
+
+
+def test_a_column_that_names_splits_is_told_of() -> None:
+    part = pl.Series("part", ["Train", "train", "test", "train"] * 100)
+    found = audited(table().with_columns(part), "label")
+    assert found["split_column:part"].severity == "warning"
+    assert "prepare.split.by: {column: part}" in found["split_column:part"].remedy
+    assert list(audited(table().with_columns(part.replace("test", "trial").alias("part")), "label")) == []
+
+
+def test_new_values_of_a_column_that_pools_rare_ones_are_a_note() -> None:
+    names = pl.Series("shop", [f"s{row % 30}" for row in range(280)] + [f"new{row % 24}" for row in range(120)])
+    codes = np.array([0] * 280 + [2] * 120, np.int8)
+    found = audited(table().with_columns(names), "label", codes)["unseen_values:shop"]
+    assert (found.severity, found.evidence["rows"]) == ("note", 120)
+
+
+def test_rows_in_the_order_of_time_are_told_of() -> None:
+    frame = pl.DataFrame(
+        {"day": [f"2024-{1 + day // 28:02d}-{1 + day % 28:02d}" for day in range(200)], "y": [0, 1] * 100}
+    )
+    recipe = Recipe.model_validate({"data": frame, "target": "y"})
+    chosen = choose_columns(frame, recipe, [])
+    days = chosen["day"].parse(frame["day"])
+    assert [one.key for one in find_time_order({"day": days}, chosen)] == ["time_order:day"]
+    assert [one.key for one in find_time_order({"day": days.reverse()}, chosen)] == ["time_order:day"]
+    assert find_time_order({"day": days.shuffle(seed=1)}, chosen) == []

@@ -143,3 +143,48 @@ def test_a_split_of_one_name_only_is_refused_from_a_column_and_ignored_from_a_so
         split_rows(Keys(target({"a": 5}), pl.Series("part", ["test"] * 5)), by(column="part"), 0)
     codes, _ = split_rows(Keys(target({"a": 50}), None, np.array(["train"] * 50)), SplitRecipe(), 0)
     assert sizes(codes) == [35, 5, 10]
+
+
+class TestOwnSplit:
+    """The data has training and test rows; validation is taken from the training rows in the recipe's way."""
+
+    given = np.array(["train"] * 800 + ["test"] * 200)
+
+    def test_validation_takes_whole_groups(self) -> None:
+        groups = pl.Series("user", [f"u{row % 40}" for row in range(800)] + [f"v{row % 10}" for row in range(200)])
+        codes, findings = split_rows(Keys(target({"a": 1000}), groups, self.given), by(group="user"), 0)
+        seen = pl.DataFrame({"user": groups, "code": codes}).group_by("user").agg(pl.col("code").n_unique())
+        assert seen["code"].max() == 1
+        assert sizes(codes) == [720, 80, 200]
+        assert [one.key for one in findings] == ["own_split"]
+
+    def test_groups_that_the_data_tears_apart_are_told_of(self) -> None:
+        groups = pl.Series("user", [row % 40 for row in range(1000)])
+        findings = split_rows(Keys(target({"a": 1000}), groups, self.given), by(group="user"), 0)[1]
+        (kept,) = (one for one in findings if one.key == "own_split_kept")
+        assert kept.severity == "warning"
+        assert "40 groups of user have both training and test rows" in kept.message
+
+    def test_validation_takes_the_newest_rows(self) -> None:
+        times = pl.Series("year", np.random.default_rng(0).permutation(800).tolist() + list(range(800, 1000)))
+        codes, findings = split_rows(Keys(target({"a": 1000}), times, self.given), by(time="year"), 0)
+        assert sizes(codes) == [720, 80, 200]
+        years = times.to_numpy()
+        assert years[codes == TRAIN].max() < years[codes == VALIDATION].min()
+        assert [one.key for one in findings] == ["own_split"]
+
+    def test_test_rows_before_training_rows_are_told_of(self) -> None:
+        times = pl.Series("year", list(range(1000, 0, -1)))
+        findings = split_rows(Keys(target({"a": 1000}), times, self.given), by(time="year"), 0)[1]
+        assert "own_split_kept" in [one.key for one in findings]
+
+
+def test_what_is_no_group_is_named() -> None:
+    groups = pl.Series("tags", [["a"], ["b"]] * 50)
+    with pytest.raises(DataError, match=r"tags holds values of type List\(String\), which are no groups"):
+        split_rows(Keys(target({"a": 100}), groups), by(group="tags"), 0)
+
+
+def test_equal_times_that_leave_no_training_row_ask_for_other_shares() -> None:
+    with pytest.raises(DataError, match=r"leave no row for train.*\n.*smaller shares"):
+        split_rows(Keys(target({"a": 100}), pl.Series("year", [0] * 50 + [1] * 50)), by(time="year"), 0)

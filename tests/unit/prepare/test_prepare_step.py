@@ -324,6 +324,11 @@ class TestFindings:
         assert caught.value.hint == "mend the data"
         assert keys(tmp_path) == {"mixed_values:age": "error", "mixed_values:size": "error"}
 
+    def test_mixed_values_name_the_first_row(self, tmp_path: Path) -> None:
+        frame = people().with_columns(age=people()["age"].scatter(17, "old"))
+        with pytest.raises(DataError, match=r"1 of 200 values are not numbers \('old'\), the first in row 17; "):
+            prepared(tmp_path, data=write(tmp_path, frame), target="buys")
+
     def test_classes_of_one_row_each_leave_nothing_to_test(self, tmp_path: Path) -> None:
         frame = people(60).with_columns(buys=pl.Series([f"name {row}" for row in range(60)]))
         with pytest.raises(DataError, match=r"no validation row is left[\s\S]*give more rows of each class of buys"):
