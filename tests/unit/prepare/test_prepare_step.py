@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,44 @@ class TestWhole:
             )
             states.append(found.schema.dump())
         assert states[0][0] == states[1][0]
+
+    @pytest.mark.parametrize("target", ["price", "kind", "flag"])
+    def test_wild_rows_to_test_on_move_no_column_of_any_type(self, tmp_path: Path, target: str) -> None:
+        random, count = np.random.default_rng(1), 120
+        train = np.arange(count) < 80
+        calm = pl.DataFrame(
+            {
+                **{name: random.normal(size=count) for name in ("plain", "robust", "ranked", "price")},
+                "kind": random.choice(["a", "b", None] if target != "kind" else ["a", "b"], count),
+                "flag": random.choice([True, False], count),
+                "day": pl.Series(random.integers(0, 9000, count)).cast(pl.Date),
+                "photo": random.integers(90, 110, (count, 4, 4), dtype=np.uint8),
+                "part": np.where(train, "train", np.where(np.arange(count) < 100, "validation", "test")),
+            }
+        )
+        trains = pl.lit(pl.Series(train))
+        wild = calm.with_columns(
+            *(pl.when(trains).then(name).otherwise(pl.col(name) * 1e9 + 7) for name in ("plain", "ranked", "price")),
+            pl.when(trains).then("robust").otherwise(None),
+            pl.when(trains | (target == "kind")).then("kind").otherwise(pl.lit("never seen")),
+            pl.when(trains).then("flag").otherwise(True if target != "flag" else ~pl.col("flag")),
+            pl.when(trains).then("day").otherwise(pl.lit(date(2200, 1, 1))),
+            photo=np.where(train[:, None, None], calm["photo"].to_numpy(), 255).astype(np.uint8),
+        )
+        columns: dict[str, Any] = dict.fromkeys(("plain", "price"), "number")
+        columns |= {"robust": {"type": "number", "scale": "robust"}, "ranked": {"type": "number", "scale": "quantile"}}
+        columns |= {"kind": "category", "flag": "boolean", "day": "datetime", "photo": "image"}
+        states, encoded = [], []
+        for name, frame in (("x-0001", calm), ("x-0002", wild)):
+            data = {"source": frame, "target": target, "columns": columns}
+            found = prepared(tmp_path, name=name, data=data, prepare={"split": {"by": {"column": "part"}}})
+            states.append(found.schema.dump())
+            encoded.append(found.split("train"))
+        assert states[0][0] == states[1][0]
+        assert states[0][1].keys() == states[1][1].keys() != set()
+        assert all(np.array_equal(states[0][1][name], array) for name, array in states[1][1].items())
+        assert all(np.array_equal(encoded[0].inputs[name], array) for name, array in encoded[1].inputs.items())
+        assert np.array_equal(encoded[0].target, encoded[1].target)
 
     def test_the_two_lines_on_adult(self, tmp_path: Path, data: Path) -> None:
         found = prepared(
