@@ -102,7 +102,7 @@ def _steps(recipe: Recipe, run: Run, until: str) -> Result:
     from danlu.tasks.task import task_for
 
     check_metrics(recipe, task_for(prepared.schema.target))
-    network = step("design", lambda: write_design(design(recipe, prepared.schema), prepared, run))
+    network = step("design", lambda: write_design(recipe, design(recipe, prepared.schema), prepared, run))
     if until == "design":
         return Result(run, tuple(done), prepared, network)
     from danlu.train import train
@@ -179,18 +179,20 @@ def write_start(recipe: Recipe, run: Run) -> None:
         write_json(run.folder / "environment.json", environment())
 
 
-def write_design(network: Network, prepared: Prepared, run: Run) -> Network:
+def write_design(recipe: Recipe, network: Network, prepared: Prepared, run: Run) -> Network:
     """Write the network's description and its layers, unless they stand there already."""
     from danlu.design import describe
+    from danlu.train.plan import make_plan
 
-    inputs = fingerprint(network.description, prepared.fingerprint, code_version())
+    section = recipe.train.model_dump(mode="json")
+    inputs = fingerprint(network.description, section, prepared.fingerprint, code_version())
     if run.finished("design", inputs) is None:
         start, folder = time.monotonic(), run.step("design")
-        write_json(folder / "network.json", dict(network.description))
-        write_json(folder / "design.json", describe(network).to_json())
-        run.finish(
-            "design", inputs, [folder / "network.json", folder / "design.json"], {}, seconds=time.monotonic() - start
-        )
+        plan = make_plan(recipe.train, describe(network), prepared.sizes["train"])
+        files = [folder / "network.json", folder / "design.json"]
+        write_json(files[0], dict(network.description))
+        write_json(files[1], describe(network, plan.batch_size).to_json())
+        run.finish("design", inputs, files, {}, seconds=time.monotonic() - start)
     return network
 
 

@@ -118,9 +118,19 @@ class Bundle:
             `probability_LABEL` for each, float64.
 
         Raises:
-            DataError: a column is absent, or a value is not of its column's type; names column and row.
+            DataError: a column is absent, a value is not of its column's type, or so large that the network's numbers
+                overflow; names column and row.
         """
-        return self.answer_frame(self.task.answers(self.outputs(rows)))
+        outputs = self.outputs(rows)
+        finite = np.isfinite(outputs).all(axis=1)
+        if not finite.all():
+            row = int(finite.argmin())
+            raise DataError(
+                f"row {row} has no answer: its numbers are too large for the network",
+                where=f"row {row}",
+                hint="look for a number that lies far from all that was trained on, and mend it or leave it empty",
+            )
+        return self.answer_frame(self.task.answers(outputs))
 
     def outputs(self, rows: Any) -> np.ndarray:
         """The network's raw outputs for raw rows, (N, K) float32. Raises DataError."""

@@ -18,10 +18,11 @@ def design(
     result = run_until("design", recipe, overrides, runs, quiet)
     if quiet or result.network is None:
         return
+    from danlu.base.files import read_json
     from danlu.cli.table import print_table
-    from danlu.design import describe
+    from danlu.design import Description
 
-    found = describe(result.network)
+    found = Description.from_json(read_json(result.run.folder / "design" / "design.json"))
     rows = [
         (layer.name, layer.type, " × ".join(map(str, layer.shape)), f"{layer.parameters:,}") for layer in found.layers
     ]

@@ -14,6 +14,9 @@ import numpy as np
 
 ScaleName = Literal["standard", "min_max", "robust", "quantile", "log", "none"]
 _LARGEST = float(np.finfo(np.float32).max)
+# A layer sums products of what it is given, a normalization squares them: past about 1e19 float32 would overflow, and
+# one wild value would make every answer NaN.
+_FARTHEST = 1e15
 _QUANTILES = 1000  # rows of the quantile table; scikit-learn's default as well
 _LARGEST_POWER = 700.0  # exp(709) is the largest that float64 holds
 
@@ -36,7 +39,7 @@ class Scale:
     scores: np.ndarray | tuple[()] = ()
 
     def apply(self, values: np.ndarray) -> np.ndarray:
-        """(N,) float64 values as (N,) float64 scaled ones, within float32's range."""
+        """(N,) float64 values as (N,) float64 scaled ones, at most 1e15 from 0 (for `none`: within float32's range)."""
         center, spread = self.figures
         with np.errstate(over="ignore"):  # what overflows is clipped below
             if self.name == "quantile":
@@ -45,7 +48,8 @@ class Scale:
                 scaled = ((_log(values) if self.name == "log" else values) - center) / spread
             if self.name == "min_max":
                 scaled = _soften(scaled, 0.0, 1.0)
-        return np.asarray(np.clip(scaled, -_LARGEST, _LARGEST))
+        farthest = _LARGEST if self.name == "none" else _FARTHEST
+        return np.asarray(np.clip(scaled, -farthest, farthest))
 
     def invert(self, scaled: np.ndarray) -> np.ndarray:
         """(N,) float64 scaled values as (N,) float64 values in the column's own unit."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -45,6 +45,12 @@ class Description:
     def to_json(self) -> dict[str, Any]:
         """As `design/design.json` holds it."""
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Description:
+        """What `to_json` gave."""
+        layers = tuple(Layer(**{**layer, "shape": tuple(layer["shape"])}) for layer in value["layers"])
+        return cls(**{**value, "layers": layers})
 
 
 def example_inputs(schema: Schema, num_rows: int) -> dict[str, Tensor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -170,3 +171,19 @@ def test_a_row_means_the_same_however_it_comes(tmp_path: Path, make_bundle: Make
     }
     for name, form in forms.items():
         assert bundle.predict(form).equals(expected), name
+
+
+def test_numbers_past_all_measure_are_no_silent_nan(tmp_path: Path, make_bundle: MakeBundle) -> None:
+    bundle = load(make_bundle(tmp_path / "bundle"))
+    calm = {"age": 31.0, "height": 1.7, "city": "北京", "member": "no"}
+    answers = bundle.predict([calm, calm | {"age": 1e308, "height": -1e308}])
+    assert answers.select(pl.col(pl.Float64).is_finite().all()).row(0) == (True, True)
+
+
+def test_an_answer_that_is_no_number_is_refused(tmp_path: Path, make_bundle: MakeBundle, frame: pl.DataFrame) -> None:
+    bundle = load(make_bundle(tmp_path / "bundle"))
+    age = bundle.schema.inputs[0]
+    plain = replace(age, options={**age.options, "scale": "none"})
+    other = replace(bundle, schema=replace(bundle.schema, inputs=(plain, *bundle.schema.inputs[1:])))
+    with pytest.raises(DataError, match=r"row 2 has no answer: its numbers are too large for the network\n  row 2"):
+        other.predict(frame.head(2).vstack(frame.head(1).with_columns(age=pl.lit("1e308"))))

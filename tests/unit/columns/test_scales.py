@@ -36,6 +36,8 @@ def test_one_value_is_no_division_by_zero(name: ScaleName, value: float) -> None
 def test_every_scaled_value_is_a_float32(name: ScaleName) -> None:
     scaled = fit_scale(name, VALUES).apply(np.array([1e308, -1e308, 1e-308]))
     assert np.isfinite(scaled.astype(np.float32)).all()
+    if name != "none":
+        assert np.isfinite(np.square(scaled.astype(np.float32)).sum())
 
 
 @pytest.mark.parametrize("name", SCALES)
