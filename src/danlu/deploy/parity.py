@@ -18,6 +18,7 @@ import polars as pl
 
 from danlu.base.errors import ParityError
 from danlu.base.files import read_json, write_json, write_with
+from danlu.base.seeds import generator
 from danlu.tasks.task import Task
 
 # N test rows, K width of the network's output
@@ -137,9 +138,10 @@ def differences(served: np.ndarray, trained: np.ndarray) -> np.ndarray:
 def compare(served: Served, reference: Reference, *, variant: str, tolerance: float) -> Parity:
     """Hold what was served against what it must be, row by row, then metric by metric.
 
-    A metric may differ by what the rows' differences can explain: all outputs are moved by the largest of them towards
-    the truth, then away from it, and the metric is taken at both ends. (Rows that are equal, or nearly so, change their
-    order and perhaps their class in the last bits, which moves a ranking metric of few rows by far more than 1e-6.)
+    A metric may differ by twice what the rows' differences can explain: all outputs are moved by the largest of them
+    towards the truth, then away from it, and the metric is taken at these ends. (Rows that are equal, or nearly so,
+    change their order and perhaps their class in the last bits, which moves a ranking metric of few rows by far more
+    than 1e-6.)
     """
     same_shape = served.outputs.shape == reference.outputs.shape
     found = differences(served.outputs, reference.outputs) if same_shape else np.full(len(reference.outputs), np.inf)
@@ -189,9 +191,9 @@ def _metrics(served: Served, reference: Reference, largest: float, changed: int)
     switched = _switched(reference, changed)
     found: dict[str, dict[str, float | None]] = {}
     for name, trained in reference.metrics.items():
-        reaches = [abs(end[name] - trained) for end in ends]
+        reaches = [float(abs(end[name] - trained)) for end in ends]
         reach = max((reach for reach in reaches if math.isfinite(reach)), default=0.0)
-        allowed = reach + switched + _ROUNDING * max(1.0, abs(trained) if math.isfinite(trained) else 1.0)
+        allowed = 2 * reach + switched + _ROUNDING * max(1.0, abs(trained) if math.isfinite(trained) else 1.0)
         found[name] = {
             "trained": _finite(trained),
             "served": _finite(served.metrics.get(name, math.nan)),
@@ -209,13 +211,20 @@ def _switched(reference: Reference, changed: int) -> float:
 
 
 def _ends(reference: Reference, largest: float) -> list[dict[str, float]]:
-    """The metrics with all outputs moved by the largest difference towards the truth, and away from it."""
+    """The metrics at the ends of what the largest difference can do.
+
+    All outputs are moved towards the truth, and away from it: as they are, with equal ones told apart, and with nearly
+    equal ones made equal (average precision counts equal rows of one class otherwise than rows one after another).
+    """
     from danlu.evaluate.score import score
 
     task, outputs = reference.task, reference.outputs.astype(np.float64)
     by = largest * np.maximum(1.0, np.abs(outputs)).max(axis=1, keepdims=True)
+    apart = outputs + by * generator(0, "parity").uniform(-1, 1, outputs.shape)
+    step = 4 * max(float(by.max(initial=0.0)), 1e-30)
+    alike = np.round(outputs / step) * step
     truth = task.truth(reference.encoded)
-    moved = [task.shifted(outputs, reference.encoded, sign * by) for sign in (1.0, -1.0)]
+    moved = [task.shifted(one, reference.encoded, sign * by) for one in (outputs, apart, alike) for sign in (1.0, -1.0)]
     return [score(task, list(reference.metrics), truth, task.answers(one)) for one in moved]
 
 

@@ -15,6 +15,7 @@ import pytest
 from danlu.base.errors import ParityError
 from danlu.columns.column import fit_column
 from danlu.deploy.parity import Parity, Reference, Served, compare, differences, serve_rows
+from danlu.evaluate.score import score
 from danlu.tasks.task import task_for
 
 OUTPUTS = np.array([[0.5], [-2.0], [30.0], [0.0]], np.float32)
@@ -48,6 +49,29 @@ def test_equal_answers_pass() -> None:
     assert parity.reason == "all 4 test rows answer as the trained network does"
     parity.check()
     assert Parity(**json.loads(json.dumps(parity.to_json()))) == parity
+
+
+def test_equal_rows_that_the_last_bits_tell_apart_pass() -> None:
+    """Duplicate rows are equal in one runtime and differ in the seventh digit in another."""
+    random = np.random.default_rng(0)
+    outputs = np.repeat(np.round(random.normal(size=(12, 1)), 1), 5, axis=0).astype(np.float32)
+    encoded = random.integers(0, 2, len(outputs))
+    task = REFERENCE.task
+    names = ["accuracy", "roc_auc", "pr_auc", "log_loss"]
+
+    def scored(found: np.ndarray) -> dict[str, float]:
+        return score(task, names, task.truth(encoded), task.answers(found))
+
+    for _ in range(20):
+        found = outputs + (random.uniform(-4e-7, 4e-7, outputs.shape)).astype(np.float32)
+        for given, expected in ((found, outputs), (outputs, found)):
+            reference = replace(REFERENCE, outputs=expected, metrics=scored(expected), encoded=encoded)
+            reference = replace(reference, classes=task.answers(expected).values, source_rows=np.arange(len(outputs)))
+            served = replace(SERVED, outputs=given, classes=task.answers(given).values, metrics=scored(given))
+            parity = compare(served, reference, variant="fp32", tolerance=1e-4)
+            assert parity.passed, parity.reason
+            wrong = replace(served, metrics={**served.metrics, "log_loss": served.metrics["log_loss"] + 1e-4})
+            assert not compare(wrong, reference, variant="fp32", tolerance=1e-4).passed
 
 
 def test_the_tolerance_is_relative_to_large_outputs_only() -> None:
