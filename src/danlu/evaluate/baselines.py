@@ -103,6 +103,8 @@ def _boosting(task: Task, prepared: Prepared, seed: int) -> _Made:
     the number of iterations and the patience.
     """
     need("sklearn", "train")
+    from threadpoolctl import threadpool_limits
+
     train, validation, test = (prepared.split(name) for name in ("train", "validation", "test"))
     schema, classes = prepared.schema, prepared.num_classes
     if classes > _MOST_CLASSES:
@@ -116,9 +118,11 @@ def _boosting(task: Task, prepared: Prepared, seed: int) -> _Made:
     rows = plan.validation[known]
     model = _model(bool(classes), plan, categorical, stops=len(rows) > 0, seed=seed)
     held = {"X_val": _features(validation, rows, schema), "y_val": _target(validation, rows)} if len(rows) else {}
-    model.fit(_features(train, plan.train, schema), target, **held)
-    note = _note(plan, train, schema, int(model.n_iter_))
-    return _answers(task, model, test, schema, classes), note, len(plan.train)
+    # One thread: its loops are short, and two took 1.2 to 2.4 times as long (docs/log.md, 2026-11-22).
+    with threadpool_limits(1, user_api="openmp"):
+        model.fit(_features(train, plan.train, schema), target, **held)
+        answers = _answers(task, model, test, schema, classes)
+    return answers, _note(plan, train, schema, int(model.n_iter_)), len(plan.train)
 
 
 def _model(classifies: bool, plan: _Plan, categorical: np.ndarray, *, stops: bool, seed: int) -> Any:
