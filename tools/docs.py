@@ -22,6 +22,7 @@ SECTIONS = {
     "Prepare": "prepare",
     "SplitRecipe": "prepare.split",
     "SplitBy": "prepare.split.by",
+    "Fold": "prepare.split.fold",
     "Design": "design",
     "Train": "train",
     "EarlyStop": "train.early_stop",

@@ -1,4 +1,4 @@
-"""Which rows train, validate and test: by chance, by group, by time, by a column, or as the data came."""
+"""Which rows train, validate and test: by chance, by group, by time, by a column, as the data came; or in folds."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import polars as pl
 from danlu.base import seeds
 from danlu.base.errors import DataError
 from danlu.prepare.prepared import SPLITS, Finding
-from danlu.recipe.schema import SplitBy, SplitRecipe
+from danlu.recipe.schema import Fold, SplitBy, SplitRecipe
 
-TRAIN, VALIDATION, TEST = range(3)
+# A row left out is in none of `SPLITS`.
+TRAIN, VALIDATION, TEST, LEFT_OUT = range(4)
 # Quantile bins a number target is stratified by.
 _NUM_BINS = 10
 # A class with fewer rows cannot be in all three splits.
@@ -50,13 +51,15 @@ def split_rows(keys: Keys, recipe: SplitRecipe, seed: int) -> tuple[np.ndarray, 
         seed: the recipe's.
 
     Returns:
-        (N,) int8, an index into `SPLITS`, and what was noticed.
+        (N,) int8, an index into `SPLITS` or `LEFT_OUT`, and what was noticed.
 
     Raises:
         DataError: a split would be empty, or a split column holds another word.
     """
     codes, findings = _codes(keys, recipe, seed)
-    counts = np.bincount(codes, minlength=3)
+    counts = np.bincount(codes, minlength=4)[:LEFT_OUT]
+    if (counts == 0).any() and (recipe.fold or recipe.gap):
+        raise _too_few(counts, len(codes), recipe)
     if (counts == 0).any():
         empty = ", ".join(name for name, count in zip(SPLITS, counts, strict=True) if not count)
         raise DataError(
@@ -67,14 +70,33 @@ def split_rows(keys: Keys, recipe: SplitRecipe, seed: int) -> tuple[np.ndarray, 
     return codes, findings
 
 
+def _too_few(counts: np.ndarray, num_rows: int, recipe: SplitRecipe) -> DataError:
+    empty = ", ".join(name for name, count in zip(SPLITS, counts, strict=True) if not count)
+    fold = f"fold {recipe.fold.number} of {recipe.fold.of}" if recipe.fold else "the split"
+    gap = f" with a gap of {recipe.gap:g}" if recipe.gap else ""
+    return DataError(
+        f"{num_rows} rows leave no row for {empty} in {fold}{gap}",
+        where="prepare.split",
+        hint=f"give more rows, or fewer folds{' or a smaller gap' if recipe.gap else ''}",
+    )
+
+
 def _codes(keys: Keys, recipe: SplitRecipe, seed: int) -> tuple[np.ndarray, list[Finding]]:
     random = seeds.generator(seed, "split")
     if isinstance(recipe.by, SplitBy) and recipe.by.column is not None:
         return _completed(_from_words(keys, recipe.by.column), keys, recipe, random)
     if keys.given is not None and len(set(np.unique(keys.given))) > 1:
+        if recipe.fold is not None:
+            raise DataError(
+                "the data's own split says which rows test, so that there is nothing to fold",
+                where="prepare.split.fold",
+                hint="give one source instead of files for each split, or run it without folds",
+            )
         codes = np.array([SPLIT_WORDS[str(word)] for word in keys.given], np.int8)
         codes, findings = _completed(codes, keys, recipe, random)
         return codes, [*findings, *_not_followed(codes, keys, recipe)]
+    if recipe.fold is not None:
+        return _folded(keys, recipe, recipe.fold, seed)
     if isinstance(recipe.by, SplitBy) and recipe.by.group is not None:
         return _grouped(_required(keys), (recipe.test, recipe.validation), random), []
     if isinstance(recipe.by, SplitBy):
@@ -120,14 +142,22 @@ def _stratified_order(target: pl.Series, random: np.random.Generator) -> tuple[n
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     own = strata[order]
     places = (np.arange(count) - starts[own] + random.random(len(sizes))[own]) / sizes[own]
-    small = (sizes < _MIN_CLASS_ROWS) & (len(sizes) > 1) & is_class
-    places[small[own]] = 2.0
+    rare_rows = _is_rare(strata, is_class)
+    places[rare_rows[order]] = 2.0
     findings: list[Finding] = []
-    if small.any():
+    if rare_rows.any():
+        small = sizes < _MIN_CLASS_ROWS
         names = [str(name) for name in target.unique().sort().to_list()]
         rare = [name for name, is_small in zip(names, small, strict=True) if is_small]
         findings = [_rare(target.name, rare)]
     return order[np.argsort(places, kind="stable")], findings
+
+
+def _is_rare(strata: np.ndarray, is_class: bool) -> np.ndarray:
+    """(N,) bool, True for rows of classes too small to be in every split."""
+    sizes = np.bincount(strata)
+    rare: np.ndarray = ((sizes < _MIN_CLASS_ROWS) & (len(sizes) > 1) & is_class)[strata]
+    return rare
 
 
 def _strata(target: pl.Series) -> tuple[np.ndarray, bool]:
@@ -163,7 +193,7 @@ def _placed(groups: pl.Series, shares: np.ndarray, random: np.random.Generator) 
     numbers = _numbered(groups)
     sizes = np.bincount(numbers)
     if len(sizes) < len(shares):
-        least = {2: "two", 3: "three"}[len(shares)]
+        least = {2: "two", 3: "three"}.get(len(shares), str(len(shares)))
         raise DataError(
             f"{groups.name} has {len(sizes)} groups; {least} splits need at least {least}",
             where=f"column {groups.name}",
@@ -197,21 +227,76 @@ def _numbered(groups: pl.Series) -> np.ndarray:
 
 
 def _by_time(times: pl.Series, recipe: SplitRecipe) -> tuple[np.ndarray, list[Finding]]:
-    """The oldest rows train, the newest test; rows of one time stay together, rows without one train."""
+    """The oldest rows train, the newest test; rows of one time stay together, rows without one train.
+
+    Folds are windows: k of them cut the rows into k + 1 stretches of equal length. A fold's stretch tests, what is
+    older trains, what is newer is left out; the oldest stretch is never tested.
+    """
     ranks = times.rank("dense").cast(pl.Int64).fill_null(0).to_numpy()
-    count = len(ranks)
-    ordered = np.sort(ranks)
-    first_test = ordered[count - _share(recipe.test, count)]
-    first_validation = ordered[max(0, count - _share(recipe.test, count) - _share(recipe.validation, count))]
-    if first_validation == first_test:
-        earlier = ordered[ordered < first_test]
-        first_validation = earlier[-1] if len(earlier) else first_test
-    codes = np.where(ranks >= first_test, TEST, np.where(ranks >= first_validation, VALIDATION, TRAIN)).astype(np.int8)
+    count, ordered = len(ranks), np.sort(ranks)
+    gap = recipe.gap if isinstance(recipe.gap, int) else round(recipe.gap * count)
+    begin, end = count - _share(recipe.test, count), count
+    num_validating = _share(recipe.validation, count)
+    if recipe.fold is not None:
+        begin, end = (count * (recipe.fold.number + one) // (recipe.fold.of + 1) for one in (1, 2))
+        num_validating = _share(recipe.validation, begin)
+    first_test, last_test = ordered[begin], ordered[end] if end < count else ordered[-1] + 1
+    last_validation = _behind(ordered, first_test, gap)
+    num_older = int(np.searchsorted(ordered, last_validation))
+    place = max(0, min(begin - gap - num_validating, num_older - 1))
+    first_validation = ordered[place] if num_older else last_validation
+    codes = np.full(count, LEFT_OUT, np.int8)
+    codes[ranks < _behind(ordered, first_validation, gap)] = TRAIN
+    codes[(ranks >= first_validation) & (ranks < last_validation)] = VALIDATION
+    codes[(ranks >= first_test) & (ranks < last_test)] = TEST
+    return codes, _without_time(times) + _left_out(codes, recipe)
+
+
+def _behind(ordered: np.ndarray, first: int, gap: int) -> int:
+    """The time that `gap` rows lie between it and `first`; rows of one time are not torn apart."""
+    num_older = int(np.searchsorted(ordered, first))
+    return int(ordered[max(0, num_older - gap)]) if gap else int(first)
+
+
+def _without_time(times: pl.Series) -> list[Finding]:
     missing = int(times.null_count())
-    if not missing:
-        return codes, []
     message = f"{missing} rows have no {times.name}; they train"
-    return codes, [Finding(key="time_missing", severity="warning", message=message, columns=(times.name,))]
+    return [Finding(key="time_missing", severity="warning", message=message, columns=(times.name,))] if missing else []
+
+
+def _left_out(codes: np.ndarray, recipe: SplitRecipe) -> list[Finding]:
+    count = int((codes == LEFT_OUT).sum())
+    if not count:
+        return []
+    why = [text for text, holds in (("in the gap", recipe.gap), ("newer than the fold", recipe.fold)) if holds]
+    message = f"{count:,} rows are left out: they are {' or '.join(why)}"
+    return [Finding(key="left_out_rows", severity="note", message=message, evidence={"rows": count})]
+
+
+def _folded(keys: Keys, recipe: SplitRecipe, fold: Fold, seed: int) -> tuple[np.ndarray, list[Finding]]:
+    """One fold tests, a share of the other rows validates, the rest train.
+
+    Which fold a row is in depends on the seed and the repeat alone, so that each row is tested once in each repeat;
+    only rows of classes too small to be in every split always train.
+    """
+    if isinstance(recipe.by, SplitBy) and recipe.by.time is not None:
+        return _by_time(_required(keys), recipe)
+    random, count = seeds.generator(seed, "folds", fold.repeat), len(keys.target)
+    numbers, findings = np.full(count, -1, np.int64), list[Finding]()
+    if isinstance(recipe.by, SplitBy):
+        numbers[:] = _placed(_required(keys), np.full(fold.of, 1 / fold.of), random)
+    else:
+        order = random.permutation(count)
+        if recipe.by == "stratified":
+            order, findings = _stratified_order(keys.target, random)
+            order = order[~_is_rare(*_strata(keys.target))[order]]
+        numbers[order] = np.arange(len(order)) * fold.of // max(1, len(order))
+    codes = np.where(numbers == fold.number, TEST, TRAIN).astype(np.int8)
+    rest = np.flatnonzero(codes == TRAIN)
+    if len(rest):
+        validates, _ = _validating(rest, keys, recipe, seeds.generator(seed, "fold", fold.repeat, fold.number))
+        codes[rest[validates]] = VALIDATION
+    return codes, findings
 
 
 def _from_words(keys: Keys, name: str) -> np.ndarray:

@@ -39,7 +39,7 @@ from danlu.prepare.rows import (
 )
 from danlu.prepare.sources.reading import file_hashes, read_data, table_hash
 from danlu.prepare.sources.table import PICTURES, Table
-from danlu.prepare.splits import TRAIN, Keys, split_rows
+from danlu.prepare.splits import LEFT_OUT, TRAIN, Keys, split_rows
 from danlu.recipe.schema import Recipe, SplitBy
 
 _CLASSES = ("category", "boolean")
@@ -235,7 +235,8 @@ class _Preparation:
         recipe = self.recipe
         codes, findings = split_rows(self._keys(rows, chosen), recipe.prepare.split, recipe.seed)
         self.noticed += findings
-        rows = replace(rows, codes=codes)
+        rows = replace(rows, codes=codes).take(codes != LEFT_OUT)
+        codes = rows.codes
         if isinstance(recipe.prepare.split.by, str) and rows.table.split is None:
             self.noticed += find_time_order(rows.inputs, chosen)
         is_class = chosen[self.target_name].type in _CLASSES

@@ -184,18 +184,48 @@ class SplitBy(Section):
         return result
 
 
+class Fold(Section):
+    """One fold of several: its rows test, and `danlu run --folds` runs them all.
+
+    Attributes:
+        number: which fold tests, from 0.
+        of: how many folds there are.
+        repeat: which deal of the rows into folds, from 0; each deals anew.
+    """
+
+    number: Annotated[int, Ge(0)] = 0
+    of: Annotated[int, Ge(2), Le(100)] = 5
+    repeat: Annotated[int, Ge(0)] = 0
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _one_of_them(cls, given: Any, handler: ValidatorFunctionWrapHandler) -> Self:
+        faults: _Faults = []
+        if isinstance(given, Mapping):
+            number, count = given.get("number", 0), given.get("of", 5)
+            if isinstance(number, int) and isinstance(count, int) and number >= count >= 2:
+                message = f"is {number}, but {count} folds are numbered 0 … {count - 1}"
+                faults.append((("number",), number, wrong(message, f"lower it to {count - 1} or less")))
+        result: Self = together(given, handler, faults)
+        return result
+
+
 class SplitRecipe(Section):
     """Which rows are for what.
 
     Attributes:
-        validation: share of rows that choose among models; taken from the training rows where files are given.
-        test: share of rows that measure the result once; not used where files are given.
+        validation: share of rows that choose among models; taken from the training rows where files or a fold are set.
+        test: share of rows that measure the result once; not used where files or a fold are set.
         by: `stratified` keeps the classes' shares (a number target is binned), `random` does not.
+        fold: one fold tests instead of a share. Split by time, folds are windows: all that is older trains.
+        gap: share or count of rows left out before the validation rows and before the test rows of a split by time.
     """
 
     validation: Annotated[float, Gt(0), Lt(1)] = 0.1
     test: Annotated[float, Gt(0), Lt(1)] = 0.2
     by: Literal["stratified", "random"] | SplitBy = "stratified"
+    fold: Fold | None = None
+    gap: Annotated[int, Ge(0)] | Annotated[float, Gt(0), Lt(1)] = 0
 
     @model_validator(mode="wrap")
     @classmethod
@@ -206,8 +236,28 @@ class SplitRecipe(Section):
             if all(isinstance(share, (int, float)) and 0 < share < 1 for share in shares) and sum(shares) >= 1:
                 message = f"leaves no training rows: validation {shares[0]} and test {shares[1]} make {sum(shares):g}"
                 faults.append(((), given, wrong(message, "lower them until their sum is below 1")))
+            faults += _of_no_use(given)
         result: Self = together(given, handler, faults)
         return result
+
+
+def _of_no_use(split: Mapping[str, Any]) -> _Faults:
+    """Options of a split that its kind would pass over."""
+    by, fold, gap = split.get("by"), split.get("fold"), split.get("gap")
+    column, time = (
+        (by.get(name) if isinstance(by, Mapping) else getattr(by, name, None)) for name in ("column", "time")
+    )
+    repeat = fold.get("repeat", 0) if isinstance(fold, Mapping) else getattr(fold, "repeat", 0)
+    faults: _Faults = []
+    if column and fold is not None:
+        message = f"stands beside by.column: {column} says already which rows test"
+        faults.append((("fold",), fold, wrong(message, "keep one")))
+    if time and repeat:
+        message = f"is {repeat}, but time deals the rows into the same folds each time"
+        faults.append((("fold", "repeat"), repeat, wrong(message, "remove it")))
+    if gap and not time:
+        faults.append((("gap",), gap, wrong("is for a split by time", "remove it, or split `by: {time: COLUMN}`")))
+    return faults
 
 
 class Prepare(Section):

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from danlu.base.errors import DataError
-from danlu.prepare.splits import TEST, TRAIN, VALIDATION, Keys, split_rows
+from danlu.prepare.splits import LEFT_OUT, TEST, TRAIN, VALIDATION, Keys, split_rows
 from danlu.recipe.schema import SplitBy, SplitRecipe
 
 
@@ -188,3 +188,84 @@ def test_what_is_no_group_is_named() -> None:
 def test_equal_times_that_leave_no_training_row_ask_for_other_shares() -> None:
     with pytest.raises(DataError, match=r"leave no row for train.*\n.*smaller shares"):
         split_rows(Keys(target({"a": 100}), pl.Series("year", [0] * 50 + [1] * 50)), by(time="year"), 0)
+
+
+def folds(keys: Keys, count: int = 5, repeat: int = 0, **options: object) -> list[np.ndarray]:
+    given = [{**options, "fold": {"number": number, "of": count, "repeat": repeat}} for number in range(count)]
+    return [split_rows(keys, SplitRecipe.model_validate(one), 0)[0] for one in given]
+
+
+class TestFolds:
+    @pytest.mark.parametrize("kind", ["stratified", "random"])
+    def test_every_row_is_tested_once_and_each_fold_validates_and_trains(self, kind: str) -> None:
+        found = folds(Keys(target({"a": 80, "b": 23})), by=kind)
+        assert (np.sum([codes == TEST for codes in found], axis=0) == 1).all()
+        assert all(sizes(codes)[TEST] in (20, 21) and sizes(codes)[VALIDATION] == 8 for codes in found)
+
+    def test_stratified_folds_keep_the_classes_shares(self) -> None:
+        for codes in folds(Keys(target({"a": 80, "b": 20}))):
+            assert (codes[80:] == TEST).sum() == 4
+
+    def test_rare_classes_train_in_every_fold_and_are_told_of(self) -> None:
+        keys = Keys(target({"a": 50, "b": 2}))
+        assert all((codes[50:] == TRAIN).all() for codes in folds(keys))
+        recipe = SplitRecipe.model_validate({"fold": {}})
+        assert [one.key for one in split_rows(keys, recipe, 0)[1]] == ["rare_classes"]
+
+    def test_a_repeat_deals_anew_and_the_same_repeat_alike(self) -> None:
+        keys = Keys(target({"a": 50, "b": 50}))
+        first, again, other = folds(keys), folds(keys), folds(keys, repeat=1)
+        assert all((one == two).all() for one, two in zip(first, again, strict=True))
+        assert any((one != two).any() for one, two in zip(first, other, strict=True))
+
+    def test_groups_stay_together(self) -> None:
+        groups = pl.Series("user", [index // 7 for index in range(210)])
+        found = folds(Keys(target({"a": 210}), groups), by={"group": "user"})
+        assert (np.sum([codes == TEST for codes in found], axis=0) == 1).all()
+        for codes in found:
+            assert len({(group, code) for group, code in zip(groups, codes, strict=True)}) == 30
+
+    def test_time_folds_are_windows_behind_all_they_learn_from(self) -> None:
+        times = pl.Series("day", np.random.default_rng(0).permutation(600))
+        found = folds(Keys(target({"a": 600}), times), by={"time": "day"})
+        days = times.to_numpy()
+        for number, codes in enumerate(found):
+            assert sorted(days[codes == TEST]) == list(range(100 * (number + 1), 100 * (number + 2)))
+            assert days[codes == TRAIN].max() < days[codes == VALIDATION].min()
+            assert days[codes == VALIDATION].max() < days[codes == TEST].min()
+            assert (codes == LEFT_OUT).sum() == 600 - 100 * (number + 2)
+
+    def test_a_source_with_its_own_split_is_not_folded(self) -> None:
+        given = np.array(["train"] * 40 + ["test"] * 10)
+        with pytest.raises(DataError, match="the data's own split says which rows test"):
+            folds(Keys(target({"a": 50}), None, given))
+
+    def test_more_folds_than_rows_are_refused(self) -> None:
+        with pytest.raises(DataError, match="3 rows leave no row for test in fold"):
+            folds(Keys(target({"a": 3})), 9, by="random")
+
+
+@pytest.mark.parametrize("gap", [30, 0.05])
+def test_a_gap_keeps_time_between_what_teaches_and_what_measures(gap: float) -> None:
+    times = pl.Series("day", range(600))
+    recipe = SplitRecipe.model_validate({"by": {"time": "day"}, "gap": gap})
+    codes, findings = split_rows(Keys(target({"a": 600}), times), recipe, 0)
+    assert [int((codes == code).sum()) for code in (TRAIN, VALIDATION, TEST, LEFT_OUT)] == [360, 60, 120, 60]
+    assert (codes[450:480] == LEFT_OUT).all()
+    assert [(one.key, one.evidence) for one in findings] == [("left_out_rows", {"rows": 60})]
+    with pytest.raises(DataError, match="leave no row for train, validation in the split with a gap of 900"):
+        split_rows(Keys(target({"a": 600}), times), recipe.model_copy(update={"gap": 900}), 0)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"gap": 3}, "is for a split by time"),
+        ({"fold": {}, "by": {"column": "part"}}, "says already which rows test"),
+        ({"fold": {"repeat": 1}, "by": {"time": "day"}}, "the same folds each time"),
+        ({"fold": {"number": 5}}, "is 5, but 5 folds are numbered 0 … 4"),
+    ],
+)
+def test_options_that_would_be_passed_over_are_faults(given: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        SplitRecipe.model_validate(given)
