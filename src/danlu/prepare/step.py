@@ -212,6 +212,8 @@ class _Preparation:
                     rows.table.rows,
                     self.pictures,
                     self._others(rows, chosen),
+                    self._unused(rows, chosen),
+                    by_chance=isinstance(self.recipe.prepare.split.by, str) and rows.table.split is None,
                 )
             )
         return rows, chosen
@@ -284,6 +286,11 @@ class _Preparation:
         names = [
             one.name for one in chosen.values() if one.type == "ignore" and one.finding in ("text", "high_cardinality")
         ]
+        return {name: nulled(rows.table.frame[name], self.missing_values) for name in names}
+
+    def _unused(self, rows: _Rows, chosen: Mapping[str, Chosen]) -> dict[str, pl.Series]:
+        """Columns that the inference of types set aside; what the recipe ignores is left alone."""
+        names = [one.name for one in chosen.values() if one.type == "ignore" and one.finding]
         return {name: nulled(rows.table.frame[name], self.missing_values) for name in names}
 
     def fit(self, rows: _Rows, chosen: Mapping[str, Chosen]) -> Schema:

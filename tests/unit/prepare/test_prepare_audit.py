@@ -11,8 +11,8 @@ import polars as pl
 import pytest
 
 from danlu.prepare.audit import Audited, audit, find_time_order
+from danlu.prepare.audit.leaks import leaks_among
 from danlu.prepare.choose import Chosen, choose_columns
-from danlu.prepare.leaks import find_leaks
 from danlu.prepare.prepared import Finding
 from danlu.prepare.sources.reading import read_source
 from danlu.recipe.schema import Recipe
@@ -75,7 +75,7 @@ def test_equal_pictures_are_found() -> None:
 
 def leaks(columns: Mapping[str, Any], truth: Any) -> list[str]:
     named = {name: pl.Series(name, values) for name, values in columns.items()}
-    return [one.key for one in find_leaks(named, pl.Series("target", truth))]
+    return [one.key for one in leaks_among(named, pl.Series("target", truth))]
 
 
 def test_copies_and_functions_of_a_class_are_leaks() -> None:
@@ -172,7 +172,7 @@ def test_gaps_do_not_hide_a_copy_of_the_target() -> None:
     gaps = pl.Series(random.random(400) < 0.3)
     kind, price = pl.Series(random.choice(["a", "b", "c"], 400)), pl.Series(random.lognormal(size=400))
     codes = kind.rank("dense").cast(pl.Float64)
-    found = find_leaks({"code": codes.set(gaps, None), "noise": price.set(gaps, None)}, kind.alias("kind"))
+    found = leaks_among({"code": codes.set(gaps, None), "noise": price.set(gaps, None)}, kind.alias("kind"))
     assert [one.key for one in found] == ["leak:code"]
     assert found[0].message.startswith("where it is known, code alone tells kind 100.0% of the time")
     assert leaks({"log": price.log().set(gaps, None), "copy": price.set(gaps, None)}, price) == [
@@ -183,7 +183,7 @@ def test_gaps_do_not_hide_a_copy_of_the_target() -> None:
 
 def test_equal_values_are_a_leak_in_few_rows_too() -> None:
     kind = pl.Series("kind", ["a", "b", "b"] * 5)
-    found = find_leaks({"copy": kind, "other": pl.Series(["a", "b"] * 7 + ["a"])}, kind)
+    found = leaks_among({"copy": kind, "other": pl.Series(["a", "b"] * 7 + ["a"])}, kind)
     assert [one.message for one in found] == ["copy is kind: they are equal in every row"]
     assert leaks({"copy": pl.Series([1.0, 2.0] * 8)}, pl.Series(["1", "2"] * 8)) == ["leak:copy"]
 

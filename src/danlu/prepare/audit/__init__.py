@@ -1,0 +1,35 @@
+"""What is wrong or odd with the data, seen before anything learns from it: one file for each kind of fault."""
+
+from __future__ import annotations
+
+from danlu.prepare.audit.audited import Audited
+from danlu.prepare.audit.columns import find_collinear, find_constant
+from danlu.prepare.audit.conflicts import find_conflicts
+from danlu.prepare.audit.duplicates import find_duplicates
+from danlu.prepare.audit.leaks import find_leaks
+from danlu.prepare.audit.missing import find_missing
+from danlu.prepare.audit.near import find_near_duplicates
+from danlu.prepare.audit.order import find_split_words, find_time_order
+from danlu.prepare.audit.values import find_imbalance, find_unseen
+from danlu.prepare.prepared import Finding
+
+__all__ = ["CHECKS", "Audited", "audit", "find_time_order"]
+
+CHECKS = (
+    find_duplicates,
+    find_near_duplicates,
+    find_conflicts,
+    find_leaks,
+    find_missing,
+    find_imbalance,
+    find_unseen,
+    find_constant,
+    find_collinear,
+    find_split_words,
+)
+
+
+def audit(data: Audited) -> tuple[Finding, ...]:
+    """Everything noticed, the worst first."""
+    found = [one for check in CHECKS for one in check(data)]
+    return tuple(sorted(found, key=lambda one: ("error", "warning", "note").index(one.severity)))

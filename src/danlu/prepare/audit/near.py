@@ -1,0 +1,77 @@
+"""Test rows that are training rows but for the last digits, or for case and blanks."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from danlu.prepare.audit.audited import Audited
+from danlu.prepare.audit.duplicates import MAX_BY_CHANCE, shared_by_chance
+from danlu.prepare.prepared import Finding
+from danlu.prepare.splits import TEST, TRAIN
+
+_MIN_SHARE = 0.01  # fewer are what chance makes of alike cases: 0.5 % of telco_churn, 0.1 % of diamonds
+_DIGITS = 3
+_ODD = r"[\s\p{P}]+"
+
+
+def find_near_duplicates(data: Audited) -> list[Finding]:
+    """Test rows that equal a training row once numbers have three digits and texts no case, blanks and marks.
+
+    Whole numbers are compared as they are: a count that differs by one is another. Texts that are not used take part,
+    so that two people who are alike in all else stay two. Nothing is told where few different rows make it by chance.
+    """
+    columns = {name: values for name, values in {**data.parsed, **data.others}.items() if values.dtype != pl.Object}
+    coarse = {name: _coarse(values, 0.0) for name, values in columns.items()}
+    if all(coarse[name] is values for name, values in columns.items()):
+        return []
+    if shared_by_chance(data, {name: coarse[name] for name in data.parsed}) >= MAX_BY_CHANCE:
+        return []
+    train, test = data.codes == TRAIN, data.codes == TEST
+    exact = np.isin(data.row_keys[test], data.row_keys[train])
+    near = np.zeros(int(test.sum()), bool)
+    for shift in (0.0, 0.5):  # what lies across a step of one grid lies within one of the other
+        keys = data.with_target(data.keys({name: _coarse(values, shift) for name, values in columns.items()}))
+        near |= np.isin(keys[test], keys[train])
+    near &= ~exact
+    share = float(near.mean())
+    if share < _MIN_SHARE:
+        return []
+    return [
+        Finding(
+            key="near_duplicates",
+            severity="warning",
+            message=f"{near.sum():,} of {len(near):,} test rows ({share:.1%}) are training rows but for the last "
+            "digits of numbers or the way texts are written",
+            rows=tuple(data.rows[test][near][:20].tolist()),
+            remedy="if they are the same cases, remove the copies, or split by a group that keeps them together "
+            "(prepare.split.by.group)",
+            evidence={"test_rows": len(near), "near": int(near.sum()), "share": share},
+        )
+    ]
+
+
+def _coarse(values: pl.Series, shift: float) -> pl.Series:
+    """Numbers to three digits, texts in lower case without blanks and marks; the series itself where that changes none.
+
+    Args:
+        values: of any type.
+        shift: where the steps of rounding begin, in steps.
+    """
+    if values.dtype.is_float():
+        known = values.drop_nulls()
+        return values if (known == known.round(0)).all() else _rounded(values, shift)
+    if values.dtype == pl.String:
+        plain = values.str.to_lowercase().str.replace_all(_ODD, "")
+        return values if plain.equals(values) else plain
+    return values
+
+
+def _rounded(values: pl.Series, shift: float) -> pl.Series:
+    """Numbers as the place of their step: a thousandth of the power of ten below them."""
+    numbers = values.to_numpy()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        size = np.floor(np.log10(np.abs(numbers)))
+        steps = np.floor(numbers / 10.0 ** (size - _DIGITS + 1) + shift)
+    whole = np.where(numbers == 0, 0.0, steps + np.where(np.isfinite(size), size, 0.0) / 1000)
+    return pl.Series(values.name, whole, nan_to_null=True)

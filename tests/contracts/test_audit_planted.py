@@ -1,0 +1,141 @@
+"""Every kind of fault, planted at the strength that docs/audit.md states, is found; in clean twins none is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from danlu.prepare.audit import Audited, audit
+from danlu.prepare.choose import choose_columns
+from danlu.prepare.splits import TEST, TRAIN
+from danlu.recipe.schema import Recipe
+
+SEEDS = range(20)
+ROWS = 400
+
+
+def clean(random: np.random.Generator) -> pl.DataFrame:
+    """A table without a fault: numbers of several shapes, words, dates and a class that follows from them."""
+    size, price = random.normal(170, 10, ROWS), random.lognormal(3, 1, ROWS)
+    visits = random.poisson(0.7, ROWS)
+    score = (size - 170) / 10 + np.log(price) - 3 + random.normal(0, 0.7, ROWS)
+    days = random.integers(0, 3000, ROWS)
+    return pl.DataFrame(
+        {
+            "size": size,
+            "price": price,
+            "visits": visits,
+            "town": random.choice(["Rome", "Oslo", "Lima", "Bonn"], ROWS),
+            "since": pl.Series(np.datetime64("2012-01-01") + days).cast(pl.Date),
+            "label": np.where(score > 0, "yes", "no"),
+        }
+    )
+
+
+def split(random: np.random.Generator) -> np.ndarray:
+    """(N,) codes: 70 % train, 30 % test."""
+    return np.where(random.random(ROWS) < 0.7, TRAIN, TEST).astype(np.int8)
+
+
+def keys(frame: pl.DataFrame, codes: np.ndarray, target: str = "label", **more: Any) -> set[str]:
+    """The kinds of findings in a table, without the columns' names."""
+    recipe = Recipe.model_validate({"data": frame, "target": target})
+    chosen = choose_columns(frame, recipe, recipe.data.missing_values)
+    parsed = {name: one.parse(frame[name]) for name, one in chosen.items() if one.type != "ignore"}
+    unused = {name: frame[name] for name, one in chosen.items() if one.type == "ignore"}
+    others = {name: values for name, values in unused.items() if chosen[name].finding in ("text", "high_cardinality")}
+    truth = parsed.pop(target)
+    data = Audited(parsed, chosen, truth, codes, np.arange(len(codes)), {}, others, unused)
+    return {one.key.partition(":")[0] for one in audit(replace(data, **more))}
+
+
+@dataclass(frozen=True)
+class Planted:
+    """A table and its splits."""
+
+    frame: pl.DataFrame
+    codes: np.ndarray
+
+
+Plant = Callable[[Planted, np.random.Generator], Planted]
+
+
+def copied(planted: Planted, random: np.random.Generator, share: float) -> tuple[Planted, np.ndarray]:
+    """The table with copies of training rows in this share of the test rows, and the places of the copies."""
+    train, test = np.flatnonzero(planted.codes == TRAIN), np.flatnonzero(planted.codes == TEST)
+    count = max(3, round(share * len(test)))
+    places, sources = random.choice(test, count, replace=False), random.choice(train, count, replace=False)
+    order = np.arange(ROWS)
+    order[places] = sources
+    return replace(planted, frame=planted.frame[order]), places
+
+
+def duplicate_rows(planted: Planted, random: np.random.Generator) -> Planted:
+    return copied(planted, random, 0.02)[0]
+
+
+def near_duplicates(planted: Planted, random: np.random.Generator) -> Planted:
+    planted, places = copied(planted, random, 0.05)
+    price = planted.frame["price"].to_numpy().copy()
+    price[places] *= 1 + random.uniform(-1e-4, 1e-4, len(places))
+    return replace(planted, frame=planted.frame.with_columns(price=price))
+
+
+def conflicting_labels(planted: Planted, random: np.random.Generator) -> Planted:
+    planted, places = copied(planted, random, 0.02)
+    label = planted.frame["label"].to_numpy().copy()
+    label[places] = np.where(label[places] == "yes", "no", "yes")
+    return replace(planted, frame=planted.frame.with_columns(label=label))
+
+
+def collinear(planted: Planted, random: np.random.Generator) -> Planted:
+    inches = (planted.frame["size"] / 2.54) * (1 + random.normal(0, 1e-5, ROWS))
+    return replace(planted, frame=planted.frame.with_columns(inches.alias("inches")))
+
+
+def collinear_words(planted: Planted, random: np.random.Generator) -> Planted:
+    codes = planted.frame["town"].replace_strict({"Rome": "IT", "Oslo": "NO", "Lima": "PE", "Bonn": "DE"})
+    return replace(planted, frame=planted.frame.with_columns(codes.alias("land")))
+
+
+def constant(planted: Planted, random: np.random.Generator) -> Planted:
+    model = np.where((planted.codes == TEST) & (random.random(ROWS) < 0.5), "new", "old")
+    return replace(planted, frame=planted.frame.with_columns(model=model))
+
+
+PLANTS: dict[Plant, str] = {
+    duplicate_rows: "duplicate_rows",
+    near_duplicates: "near_duplicates",
+    conflicting_labels: "conflicting_labels",
+    collinear: "collinear",
+    collinear_words: "collinear",
+    constant: "constant",
+}
+
+
+def tables(plant: Plant | None) -> list[Planted]:
+    """The same tables for every kind, with the fault or without."""
+    made = []
+    for seed in SEEDS:
+        random = np.random.default_rng(seed)
+        planted = Planted(clean(random), split(random))
+        made.append(plant(planted, random) if plant else planted)
+    return made
+
+
+@pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.__name__)
+def test_a_planted_fault_is_found(plant: Plant) -> None:
+    found = [PLANTS[plant] in keys(one.frame, one.codes) for one in tables(plant)]
+    assert np.mean(found) >= 0.95
+
+
+def test_clean_tables_have_no_findings() -> None:
+    found = [keys(one.frame, one.codes) for one in tables(None)]
+    for key in set(PLANTS.values()):
+        assert np.mean([key in one for one in found]) <= 0.05, key
+    assert np.mean([bool(one) for one in found]) <= 0.05, found
