@@ -8,13 +8,15 @@ thousands. A NaN is a missing value; an infinite number is an error, since neith
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import polars as pl
+from annotated_types import Gt
 
 from danlu.columns.column import Arrays, Field, State
 from danlu.columns.fault import bad_value, no_values, wrong_dtype, wrong_option
+from danlu.columns.outliers import LIMITS, count_outside, find_bounds
 from danlu.columns.scales import Scale, fit_scale
 
 _CURRENCY = "$€£¥￥₹元"
@@ -70,6 +72,8 @@ class NumberState(State):
         scale: the scale's name and figures, see `scales.Scale`.
         quantiles: (Q,) float64 increasing values of the quantile scale's table; empty tuple for other scales.
         scores: (Q,) float64 normal scores of those.
+        bounds: the lowest and highest value that is no outlier; empty where `outliers` is `none`.
+        num_outside: training rows below and above those.
     """
 
     fill: float
@@ -77,6 +81,8 @@ class NumberState(State):
     scale: tuple[float, ...]
     quantiles: np.ndarray | tuple[()] = ()
     scores: np.ndarray | tuple[()] = ()
+    bounds: tuple[float, ...] = ()
+    num_outside: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +97,11 @@ class Number:
         scale: `standard` (mean 0, deviation 1), `min_max` (0 to 1), `robust` (median and interquartile range),
             `quantile` (to a normal distribution), `log` (sign(x)·log(1+|x|), then standard) or `none`.
         decimal: the decimal mark in texts; the other of the two groups thousands.
+        outliers: `clip` caps values at bounds learned from the training rows, before they are scaled; `mark` leaves
+            them as they are and adds an input that says which lie outside, where training rows do; `none` does neither.
+        outlier_rule: the bounds: `iqr` (so many interquartile ranges past the quartiles), `z_score` (so many standard
+            deviations from the mean) or `quantile` (such a share of the rows at each end).
+        outlier_limit: how many, or which share; 1.5, 3 and 0.01 where none is given.
     """
 
     state_type: ClassVar[type[State]] = NumberState
@@ -100,6 +111,9 @@ class Number:
     indicator: bool = True
     scale: Literal["standard", "min_max", "robust", "quantile", "log", "none"] = "standard"
     decimal: Literal[".", ","] = "."
+    outliers: Literal["none", "clip", "mark"] = "none"
+    outlier_rule: Literal["iqr", "z_score", "quantile"] = "iqr"
+    outlier_limit: Annotated[float, Gt(0)] | None = None
 
     def parse(self, values: pl.Series) -> pl.Series:
         """Values as (N,) float64, NaN as null. Raises DataError for what is not a finite number."""
@@ -122,26 +136,62 @@ class Number:
         return numbers
 
     def fit(self, values: pl.Series) -> NumberState:
-        """Learn fill and scale.
+        """Learn bounds, fill and scale.
 
         Raises:
-            DataError: every value is missing, they are too large for float64 arithmetic, or `fill` and `missing` do not
-                agree.
+            DataError: every value is missing, they are too large for float64 arithmetic, they have no spread to tell
+                outliers by, or options do not agree.
         """
+        self._check(values)
+        # Sorted: what is learned is then the same to the last bit, in whatever order the rows come.
+        known = np.sort(values.drop_nulls().to_numpy())
+        if not len(known):
+            raise no_values(values)
+        marks = self.indicator and self.missing != "drop" and len(known) < len(values)
+        bounds = self._bounds(known, values)
+        num_outside = count_outside(known, bounds) if bounds else (0, 0)
+        if bounds and self.outliers == "clip":
+            known = np.clip(known, bounds[0], bounds[1])
+        scale = fit_scale(self.scale, known)
+        if not np.isfinite(scale.figures).all():
+            raise wrong_option(values, "the values are too large to be scaled", "divide them, or set scale to log")
+        fill = self._fill(known)
+        return NumberState(fill, marks, scale.figures, scale.quantiles, scale.scores, bounds, num_outside)
+
+    def _check(self, values: pl.Series) -> None:
         if (self.missing == "constant") != (self.fill is not None):
             raise wrong_option(
                 values,
                 f"missing is {self.missing} and fill is {self.fill}",
                 "give fill with `missing: constant`, and only there",
             )
-        known = values.drop_nulls().to_numpy()
-        if not len(known):
-            raise no_values(values)
-        marks = self.indicator and self.missing != "drop" and len(known) < len(values)
-        scale = fit_scale(self.scale, known)
-        if not np.isfinite(scale.figures).all():
-            raise wrong_option(values, "the values are too large to be scaled", "divide them, or set scale to log")
-        return NumberState(self._fill(known), marks, scale.figures, scale.quantiles, scale.scores)
+        if self.outlier_limit is None:
+            return
+        if self.outliers == "none":
+            raise wrong_option(
+                values, "outlier_limit is given, and outliers is none", "set outliers to clip or mark, or leave it out"
+            )
+        if self.outlier_rule == "quantile" and self.outlier_limit >= 0.5:
+            raise wrong_option(
+                values,
+                f"outlier_limit is {self.outlier_limit:g}; of the rule quantile it is a share of the rows at each end",
+                "set it below 0.5, such as 0.01",
+            )
+
+    def _bounds(self, known: np.ndarray, values: pl.Series) -> tuple[float, ...]:
+        if self.outliers == "none":
+            return ()
+        rule = self.outlier_rule
+        low, high = find_bounds(rule, self.outlier_limit or LIMITS[rule], known)
+        if not np.isfinite((low, high)).all():
+            raise wrong_option(values, "the values are too large to tell outliers by", "divide them")
+        if low >= high:
+            raise wrong_option(
+                values,
+                f"the rule {rule} finds no spread: most training rows are {low:g}, and all others would be outliers",
+                "set outliers to none, or outlier_rule to another",
+            )
+        return low, high
 
     def _fill(self, known: np.ndarray) -> float:
         if self.missing == "constant":
@@ -156,8 +206,12 @@ class Number:
         return Scale(self.scale, state.scale, state.quantiles, state.scores)
 
     def fields(self, state: NumberState) -> tuple[Field, ...]:
-        """The "value", and "missing" where the training rows have missing values."""
-        return (Field("value", "scalar"), Field("missing", "scalar"))[: 1 + state.marks_missing]
+        """The "value", "missing" where the training rows have missing values, "outlier" where they have outliers."""
+        names = ["value"] + ["missing"] * state.marks_missing + ["outlier"] * self._marks_outliers(state)
+        return tuple(Field(name, "scalar") for name in names)
+
+    def _marks_outliers(self, state: NumberState) -> bool:
+        return self.outliers == "mark" and any(state.num_outside)
 
     def encode(self, values: pl.Series, state: NumberState) -> Arrays:
         """Scale one column and mark what was missing.
@@ -167,12 +221,18 @@ class Number:
             state: what `fit` learned on the training split only.
 
         Returns:
-            "value": (N,) float32, missing ones as `state.fill`; "missing": (N,) float32, 1 where it was null.
+            "value": (N,) float32, missing ones as `state.fill`; "missing": (N,) float32, 1 where it was null;
+            "outlier": (N,) float32, 1 where it lies outside the bounds.
         """
-        scaled = self._scale(state).apply(values.fill_null(state.fill).to_numpy())
+        capped = values.clip(*state.bounds) if self.outliers == "clip" else values
+        scaled = self._scale(state).apply(capped.fill_null(state.fill).to_numpy())
         arrays = {"value": scaled.astype(np.float32)}
         if state.marks_missing:
             arrays["missing"] = values.is_null().to_numpy().astype(np.float32)
+        if self._marks_outliers(state):
+            low, high = state.bounds
+            outside = ((values < low) | (values > high)).fill_null(False)
+            arrays["outlier"] = outside.to_numpy().astype(np.float32)
         return arrays
 
     def decode(self, arrays: Arrays, state: NumberState) -> pl.Series:

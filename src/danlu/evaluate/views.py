@@ -123,7 +123,13 @@ def _values(figures: Mapping[str, Any]) -> str:
         days = low.endswith(_MIDNIGHT) and str(high).endswith(_MIDNIGHT)
         return f"{low.removesuffix(_MIDNIGHT)} … {high.removesuffix(_MIDNIGHT)}" if days else f"{low} … {high}"
     middle = (figures.get("quantiles") or {}).get("0.5")
-    return f"{plain(low)} … {plain(high)}" + (f", median {plain(middle)}" if middle is not None else "")
+    outliers = figures.get("outliers") or {}
+    count = outliers.get("below", 0) + outliers.get("above", 0)
+    return (
+        f"{plain(low)} … {plain(high)}"
+        + (f", median {plain(middle)}" if middle is not None else "")
+        + (f", outliers {large(count)}" if outliers else "")
+    )
 
 
 def _column_chart(name: str, figures: Mapping[str, Any]) -> str:

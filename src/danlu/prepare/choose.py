@@ -24,6 +24,8 @@ _TARGET_OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "boolean": {"missing": "drop"},
     "number": {"missing": "drop", "indicator": False, "scale": "standard"},
 }
+# Options with their defaults that a target cannot have otherwise: they would change the truth, or what is decoded.
+_INPUT_OPTIONS: Mapping[str, Mapping[str, Any]] = {"number": {"outliers": "none"}}
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,15 @@ def choose_columns(frame: pl.DataFrame, recipe: Recipe, missing_values: list[str
 
 
 def _check_target(target: Chosen) -> None:
-    """Raise DataError where the target is not used."""
+    """Raise DataError where the target is not used, or has an option that only an input can have."""
+    for option, default in _INPUT_OPTIONS.get(target.type, {}).items():
+        if target.options[option] != default:
+            raise DataError(
+                f"data.columns.{target.name}.{option} is {target.options[option]}; only an input can have it, "
+                f"and {target.name} is the target",
+                where=f"column {target.name}",
+                hint=f"take {option} out",
+            )
     if target.type != "ignore":
         return
     if target.finding == "empty":

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from danlu.columns.column import nulled
+from danlu.columns.column import Schema, nulled
+from danlu.columns.number import NumberState
 from danlu.prepare.choose import Chosen
 
 _NUM_BINS = 20
@@ -16,7 +17,11 @@ _TOP = 10
 
 
 def profile(
-    frame: pl.DataFrame, chosen: Mapping[str, Chosen], parsed: Mapping[str, pl.Series], missing_values: list[str]
+    frame: pl.DataFrame,
+    chosen: Mapping[str, Chosen],
+    parsed: Mapping[str, pl.Series],
+    missing_values: list[str],
+    schema: Schema,
 ) -> dict[str, dict[str, Any]]:
     """Column name → JSON-able figures.
 
@@ -25,13 +30,23 @@ def profile(
         chosen: every column's type and options.
         parsed: parsed values of the training rows, for columns that are used.
         missing_values: texts that stand for a missing value.
+        schema: the fitted columns.
 
     Returns:
         `type`, `options` (those inferred), `note`, `rows`, `missing` (a share), and, where they can be told:
         `distinct`; `min`, `max`, `mean`, `std`, `quantiles`, `histogram` (`edges`, `counts`) for numbers and times;
-        `top` for others.
+        `outliers` (`low`, `high`, `below`, `above`) where the recipe has them capped or marked; `top` for others.
     """
-    return {name: _figures(one, frame[name], parsed.get(name), missing_values) for name, one in chosen.items()}
+    figures = {name: _figures(one, frame[name], parsed.get(name), missing_values) for name, one in chosen.items()}
+    for column in (*schema.inputs, schema.target):
+        if isinstance(column.state, NumberState) and column.state.bounds:
+            figures[column.name]["outliers"] = _outliers(column.state)
+    return figures
+
+
+def _outliers(state: NumberState) -> dict[str, float]:
+    (low, high), (below, above) = state.bounds, state.num_outside
+    return {"low": low, "high": high, "below": below, "above": above}
 
 
 def _figures(one: Chosen, raw: pl.Series, parsed: pl.Series | None, missing_values: list[str]) -> dict[str, Any]:

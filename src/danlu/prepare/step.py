@@ -40,6 +40,7 @@ from danlu.prepare.rows import (
 from danlu.prepare.sources.reading import file_hashes, read_data, table_hash
 from danlu.prepare.sources.table import PICTURES, Table
 from danlu.prepare.splits import LEFT_OUT, TRAIN, Keys, split_rows
+from danlu.prepare.values import outlier_findings
 from danlu.recipe.schema import Recipe, SplitBy
 
 _CLASSES = ("category", "boolean")
@@ -303,6 +304,7 @@ class _Preparation:
                 state = one.column.fit(values.gather(train))
                 fitted.append(FittedColumn(one.name, one.type, one.options, state))
                 task.advance(1)
+        self.noticed += outlier_findings(fitted)
         return Schema(tuple(fitted[:-1]), fitted[-1], tuple(self.missing_values))
 
     def _encode(self, schema: Schema, rows: _Rows, folder: Path) -> None:
@@ -322,7 +324,7 @@ class _Preparation:
         write_bytes(
             folder / "columns.safetensors", save({name: np.ascontiguousarray(one) for name, one in arrays.items()})
         )
-        figures = profile(rows.table.frame[train.to_numpy()], chosen, values, self.missing_values)
+        figures = profile(rows.table.frame[train.to_numpy()], chosen, values, self.missing_values, schema)
         write_json(folder / "profile.json", figures)
         write_json(folder / "findings.json", reports.to_json(self.noticed))
         write_json(folder / "prepare.json", {"sizes": _sizes(rows.codes)})
