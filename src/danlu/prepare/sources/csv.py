@@ -1,4 +1,4 @@
-"""Delimited text: CSV, TSV and their relatives, of any usual dialect and encoding, gzip or not."""
+"""Delimited text: CSV, TSV and their relatives, of any usual dialect and encoding, packed or not."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from danlu.base.errors import DataError
 from danlu.prepare.prepared import Finding
 from danlu.prepare.sources import dialect
 from danlu.prepare.sources.dialect import Records
-from danlu.prepare.sources.encoding import decode, read_bytes
+from danlu.prepare.sources.encoding import decode
+from danlu.prepare.sources.packing import read_bytes
 from danlu.prepare.sources.table import Table, located, rejected_rows
 
 # Enough to tell a dialect by, and quick to parse in Python.
@@ -37,7 +38,7 @@ class _Text:
 
 @dataclass(frozen=True, kw_only=True)
 class Csv:
-    """A delimited text file (`.csv`, `.tsv`, `.txt`, also `.gz`); every column is read as text.
+    """A delimited text file (`.csv`, `.tsv`, `.txt`, also `.gz`, `.zst`, `.zip`); every column is read as text.
 
     Attributes:
         delimiter: the character between fields; `auto` finds comma, tab, semicolon or bar.

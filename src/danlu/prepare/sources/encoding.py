@@ -1,9 +1,8 @@
-"""Bytes of a text file as UTF-8, whatever encoding and packing they came in."""
+"""Bytes of a text file as UTF-8, whatever encoding they came in."""
 
 from __future__ import annotations
 
 import codecs
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -17,35 +16,6 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-
-
-def read_bytes(path: Path) -> bytes:
-    """A file's bytes, unpacked where it is gzip. Raises DataError."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(
-            f"could not read {path}: {error.strerror}", where=str(path), hint="check its permissions"
-        ) from error
-    if data[:2] != b"\x1f\x8b":
-        return data
-    return _gunzip(data, path)
-
-
-def _gunzip(data: bytes, path: Path) -> bytes:
-    parts = []
-    try:
-        while data:
-            unpacker = zlib.decompressobj(wbits=31)
-            parts.append(unpacker.decompress(data))
-            if not unpacker.eof:
-                raise zlib.error("it ends too early")
-            data = unpacker.unused_data.lstrip(b"\0")
-    except zlib.error as error:
-        raise DataError(
-            f"{path.name} is a damaged gzip file: {error}", where=str(path), hint="fetch the file again"
-        ) from error
-    return b"".join(parts)
 
 
 def decode(data: bytes, *, encoding: str, path: Path) -> tuple[bytes, str]:

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from danlu.base.errors import DataError
-from danlu.prepare.sources.encoding import read_bytes
+from danlu.prepare.sources.packing import read_bytes
 from danlu.prepare.sources.table import Table, concatenate, located
 
 _DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}

@@ -1,9 +1,9 @@
-"""A folder of class folders of pictures, perhaps below `train`, `val` and `test`."""
+"""A folder of class folders of pictures, perhaps below `train`, `val` and `test`; also one zip archive of them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import polars as pl
 
 from danlu.base.errors import DataError
 from danlu.prepare.prepared import Finding
+from danlu.prepare.sources.packing import files_in, read_files
 from danlu.prepare.sources.table import PICTURES, Table, located
 
 SPLIT_FOLDERS = {"train": "train", "training": "train", "val": "validation", "valid": "validation",
@@ -21,7 +22,8 @@ SPLIT_FOLDERS = {"train": "train", "training": "train", "val": "validation", "va
 class ImageFolder:
     """A folder with one folder of pictures for each class; columns `image` (path) and `label` (the folder's name).
 
-    With `train` and `val` (or `valid`, `validation`) or `test` folders above the classes, the splits are those.
+    With `train` and `val` (or `valid`, `validation`) or `test` folders above the classes, the splits are those. From a
+    `.zip` of such a folder `image` holds the pictures' bytes; nothing is unpacked to disk.
     """
 
     def read(self, source: Any, *, base: Path) -> Table:
@@ -31,6 +33,8 @@ class ImageFolder:
             DataError: no such folder, or no class folders with pictures in it.
         """
         root = located(source, base).resolve()
+        if root.is_file():
+            return _from_archive(root)
         parts = {SPLIT_FOLDERS[one.name.lower()]: one for one in _folders(root) if one.name.lower() in SPLIT_FOLDERS}
         if "train" not in parts or len(parts) < 2:
             parts = {"": root}
@@ -42,11 +46,7 @@ class ImageFolder:
                 rows += [(str(path), label.name, split) for path in pictures]
                 others += rest
         if not rows:
-            raise DataError(
-                f"{root.name} holds no class folders with pictures ({', '.join(PICTURES)})",
-                where=str(root),
-                hint="put each class's pictures into a folder of its name",
-            )
+            raise _no_pictures(root)
         frame = pl.DataFrame([(image, label) for image, label, _ in rows], schema=["image", "label"], orient="row")
         return Table(
             frame=frame,
@@ -55,6 +55,42 @@ class ImageFolder:
             target="label",
             findings=_notes(root, parts, others),
         )
+
+
+def _no_pictures(root: Path) -> DataError:
+    return DataError(
+        f"{root.name} holds no class folders with pictures ({', '.join(PICTURES)})",
+        where=str(root),
+        hint="put each class's pictures into a folder of its name",
+    )
+
+
+def _from_archive(path: Path) -> Table:
+    """As from the folder it would unpack to; folders that everything lies in are passed over."""
+    given = files_in(path)
+    names = {name: PurePosixPath(name).parts for name in given if PurePosixPath(name).suffix.lower() in PICTURES}
+    while len({parts[0] for parts in names.values()}) == 1 and all(len(parts) > 2 for parts in names.values()):
+        names = {name: parts[1:] for name, parts in names.items()}
+    tops = {parts[0].lower() for parts in names.values() if len(parts) > 2}
+    splits = {SPLIT_FOLDERS[top] for top in tops if top in SPLIT_FOLDERS}
+    skip = 1 if "train" in splits and len(splits) > 1 else 0
+    rows = [
+        (name, parts[skip], SPLIT_FOLDERS[parts[0].lower()] if skip else "")
+        for name, parts in names.items()
+        if len(parts) > skip + 1 and (not skip or parts[0].lower() in SPLIT_FOLDERS)
+    ]
+    if not rows:
+        raise _no_pictures(path)
+    used = [name for name, _, _ in rows]
+    images = pl.Series("image", read_files(path, used), dtype=pl.Binary)
+    labels = pl.Series("label", [label for _, label, _ in rows], dtype=pl.String)
+    return Table(
+        frame=pl.DataFrame([images, labels]),
+        files=(path,),
+        split=np.array([split for _, _, split in rows]) if skip else None,
+        target="label",
+        findings=_others_note(sorted(set(given) - set(used))),
+    )
 
 
 def _folders(root: Path) -> list[Path]:
@@ -87,8 +123,11 @@ def _notes(root: Path, parts: dict[str, Path], others: list[Path]) -> tuple[Find
             f"folders beside {', '.join(one.name for one in parts.values())} are not read: {', '.join(aside[:10])}"
         )
         found.append(Finding(key="folders_ignored", severity="warning", message=message))
-    if others:
-        shown = ", ".join(path.name for path in others[:5])
-        message = f"{len(others)} files that are not pictures are not read: {shown}"
-        found.append(Finding(key="files_ignored", severity="note", message=message, evidence={"files": len(others)}))
-    return tuple(found)
+    return (*found, *_others_note([path.name for path in others]))
+
+
+def _others_note(names: list[str]) -> tuple[Finding, ...]:
+    if not names:
+        return ()
+    message = f"{len(names)} files that are not pictures of a class are not read: {', '.join(names[:5])}"
+    return (Finding(key="files_ignored", severity="note", message=message, evidence={"files": len(names)}),)

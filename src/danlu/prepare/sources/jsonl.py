@@ -12,14 +12,15 @@ import numpy as np
 import polars as pl
 
 from danlu.base.errors import DataError
-from danlu.prepare.sources.encoding import decode, read_bytes
+from danlu.prepare.sources.encoding import decode
 from danlu.prepare.sources.nested import flattened, from_records
+from danlu.prepare.sources.packing import read_bytes
 from danlu.prepare.sources.table import Table, located, rejected_rows
 
 
 @dataclass(frozen=True, kw_only=True)
 class JsonLines:
-    """A file of JSON objects, one to a line (`.jsonl`, `.ndjson`, also `.gz`), or one array of them (`.json`).
+    """A file of JSON objects, one to a line (`.jsonl`, `.ndjson`), or one array of them (`.json`); also packed.
 
     A nested object becomes columns `a.b`, one level deep.
     """

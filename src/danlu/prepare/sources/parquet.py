@@ -10,12 +10,16 @@ import polars as pl
 
 from danlu.base.errors import DataError
 from danlu.prepare.sources.nested import flattened
+from danlu.prepare.sources.packing import read_bytes
 from danlu.prepare.sources.table import Table, located
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parquet:
-    """A Parquet file (`.parquet`) or an Arrow one (`.arrow`, `.feather`, `.ipc`); nested columns become `a.b`."""
+    """A Parquet file (`.parquet`) or an Arrow one (`.arrow`, `.feather`, `.ipc`), also packed.
+
+    Nested columns become `a.b`.
+    """
 
     def read(self, source: Any, *, base: Path) -> Table:
         """All rows.
@@ -25,9 +29,7 @@ class Parquet:
         """
         path = located(source, base)
         try:
-            with open(path, "rb") as file:
-                is_parquet = file.read(4) == b"PAR1"
-            frame = pl.read_parquet(path, glob=False) if is_parquet else _arrow(path)
+            frame = _read(path)
         except (pl.exceptions.PolarsError, OSError) as error:
             reason = str(error).splitlines()[0]
             raise DataError(
@@ -40,6 +42,12 @@ class Parquet:
         return Table(frame=flattened(frame), files=(path,))
 
 
-def _arrow(path: Path) -> pl.DataFrame:
-    data = path.read_bytes()
+def _read(path: Path) -> pl.DataFrame:
+    with open(path, "rb") as file:
+        head = file.read(4)
+    if head == b"PAR1":
+        return pl.read_parquet(path, glob=False)
+    data = read_bytes(path)
+    if data[:4] == b"PAR1":
+        return pl.read_parquet(data)
     return pl.read_ipc(data) if data[:6] == b"ARROW1" else pl.read_ipc_stream(data)

@@ -23,6 +23,7 @@ from danlu.base.registry import build
 from danlu.prepare.sources.frame import is_frame, to_polars
 from danlu.prepare.sources.idx import is_idx
 from danlu.prepare.sources.image_folder import is_image_folder
+from danlu.prepare.sources.packing import files_in, packing
 from danlu.prepare.sources.table import PICTURES, Source, Table, concatenate, located
 from danlu.recipe.schema import Data
 
@@ -95,14 +96,18 @@ def _read_one(path: Path, base: Path, reader: Source | None) -> Table:
     try:
         return _reader(name).read(path, base=base)
     except DataError as error:
-        if _suffix(path) in _SUFFIXES or path.is_dir():
+        if _suffix(path) in _SUFFIXES or path.is_dir() or path.suffix.lower() == ".zip":
             raise
         message = f"{path.name} was tried as {name}, since its name tells nothing: {error.message}"
         raise DataError(message, where=error.where, hint=f"{error.hint}; or set data.reader") from error
 
 
 def _suffix(path: Path) -> str:
-    return Path(path.name.lower().removesuffix(".gz")).suffix
+    """What the name says of the format, in lower case and without how it is packed."""
+    name = path.name.lower()
+    for packed in (".gz", ".zst", ".zip"):
+        name = name.removesuffix(packed)
+    return Path(name).suffix
 
 
 def _choose(path: Path) -> str:
@@ -115,6 +120,8 @@ def _choose(path: Path) -> str:
         return "idx"
     if name := _SUFFIXES.get(_suffix(path)):
         return name
+    if path.suffix.lower() == ".zip":
+        return _choose_in_archive(path)
     if path.suffix.lower() in PICTURES:
         raise DataError(
             f"{path.name} is one picture", where=str(path), hint="give the folder that holds its class's folder"
@@ -123,6 +130,23 @@ def _choose(path: Path) -> str:
         head = file.read(6)
     magic = {b"PAR1": "parquet", b"ARROW1": "parquet", b"PK\x03\x04": "npz"}
     return next((name for mark, name in magic.items() if head.startswith(mark)), "csv")
+
+
+def _choose_in_archive(path: Path) -> str:
+    """The reader for a zip archive: pictures in class folders, or the one table that it holds."""
+    names = files_in(path)
+    if any(Path(name).suffix.lower() in PICTURES for name in names):
+        return "image_folder"
+    if not names:
+        raise DataError(f"{path.name} holds no file", where=str(path), hint="pack one table, or class folders")
+    name = _SUFFIXES.get(_suffix(Path(names[0])), "csv")
+    if name in ("csv", "jsonl", "parquet"):
+        return name
+    raise DataError(
+        f"{path.name} holds {names[0]}, which is not read from within an archive",
+        where=str(path),
+        hint="unpack it, and name the file",
+    )
 
 
 def _resolved(table: Table, path: Path) -> Table:
@@ -228,6 +252,8 @@ def _is_plain(path: Path) -> bool:
     if _SUFFIXES.get(_suffix(path)) not in ("csv", "jsonl"):
         return False
     try:
+        if packing(path) not in ("", "gzip"):
+            return False
         with open(path, "rb") as file:
             head = file.read(1 << 20)
         if head.startswith(b"\x1f\x8b"):
