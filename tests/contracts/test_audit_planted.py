@@ -139,3 +139,30 @@ def test_clean_tables_have_no_findings() -> None:
     for key in set(PLANTS.values()):
         assert np.mean([key in one for one in found]) <= 0.05, key
     assert np.mean([bool(one) for one in found]) <= 0.05, found
+
+
+def pictures(random: np.random.Generator, count: int = 120, side: int = 32) -> np.ndarray:
+    """(N, S, S) uint8: smooth shapes with some grain."""
+    coarse = random.uniform(40, 200, (count, 6, 6))
+    smooth = np.kron(coarse, np.ones((6, 6)))[:, :side, :side]
+    return (smooth + random.normal(0, 8, smooth.shape)).clip(0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("change", ["none", "brighter", "grain", "shifted_grey"])
+def test_pictures_that_look_the_same_are_found(change: str) -> None:
+    found = []
+    for seed in SEEDS:
+        random = np.random.default_rng(seed)
+        made = pictures(random)
+        codes = np.array([TRAIN] * 80 + [TEST] * 40, np.int8)
+        old = made[:3].astype(float)
+        new = {
+            "none": made[100:103],
+            "brighter": old * 1.1,
+            "grain": old + random.normal(0, 4, old.shape),
+            "shifted_grey": old - 15,
+        }[change]
+        made[100:103] = np.clip(new, 0, 255)
+        frame = pl.DataFrame({"image": made, "label": ["a", "b"] * 60})
+        found.append("alike_pictures" in keys(frame, codes))
+    assert np.mean(found) <= 0.05 if change == "none" else np.mean(found) >= 0.95

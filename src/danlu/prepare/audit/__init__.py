@@ -10,6 +10,7 @@ from danlu.prepare.audit.leaks import find_leaks
 from danlu.prepare.audit.missing import find_missing
 from danlu.prepare.audit.near import find_near_duplicates
 from danlu.prepare.audit.order import find_split_words, find_time_order
+from danlu.prepare.audit.pictures import find_alike_pictures
 from danlu.prepare.audit.values import find_imbalance, find_unseen
 from danlu.prepare.prepared import Finding
 
@@ -18,6 +19,7 @@ __all__ = ["CHECKS", "Audited", "audit", "find_time_order"]
 CHECKS = (
     find_duplicates,
     find_near_duplicates,
+    find_alike_pictures,
     find_conflicts,
     find_leaks,
     find_missing,
