@@ -95,7 +95,8 @@ class Number:
         fill: the value for `missing: constant`, in the column's own unit.
         indicator: add an input that says whether the value was missing, where the training rows have missing ones.
         scale: `standard` (mean 0, deviation 1), `min_max` (0 to 1), `robust` (median and interquartile range),
-            `quantile` (to a normal distribution), `log` (sign(x)·log(1+|x|), then standard) or `none`.
+            `quantile` (to a normal distribution), `log` (sign(x)·log(1+|x|), then standard),
+            `yeo_johnson` (the power that makes it most normal, then standard) or `none`.
         decimal: the decimal mark in texts; the other of the two groups thousands.
         outliers: `clip` caps values at bounds learned from the training rows, before they are scaled; `mark` leaves
             them as they are and adds an input that says which lie outside, where training rows do; `none` does neither.
@@ -109,7 +110,7 @@ class Number:
     missing: Literal["drop", "constant", "mean", "median", "most_frequent"] = "median"  # the median bears outliers
     fill: float | None = None
     indicator: bool = True
-    scale: Literal["standard", "min_max", "robust", "quantile", "log", "none"] = "standard"
+    scale: Literal["standard", "min_max", "robust", "quantile", "log", "yeo_johnson", "none"] = "standard"
     decimal: Literal[".", ","] = "."
     outliers: Literal["none", "clip", "mark"] = "none"
     outlier_rule: Literal["iqr", "z_score", "quantile"] = "iqr"

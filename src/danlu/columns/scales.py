@@ -2,7 +2,7 @@
 
 Arithmetic is float64. None divides by zero: a column of one value gets spread 1. Beyond the training range `min_max`
 and `quantile` go on as the logarithm of the distance, so that one wild value neither dominates a layer nor is lost to a
-clip (a clip would falsify the truth of a target's test rows).
+clip (a clip would falsify the truth of a target's test rows); `yeo_johnson` goes on straight.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from typing import Literal
 
 import numpy as np
 
-ScaleName = Literal["standard", "min_max", "robust", "quantile", "log", "none"]
+from danlu.columns.power import Power, fit_power
+
+ScaleName = Literal["standard", "min_max", "robust", "quantile", "log", "yeo_johnson", "none"]
 _LARGEST = float(np.finfo(np.float32).max)
 # A layer sums products of what it is given, a normalization squares them: past about 1e19 float32 would overflow, and
 # one wild value would make every answer NaN.
@@ -28,7 +30,7 @@ class Scale:
     Attributes:
         name: which.
         figures: (center, spread) of every scale: z = (f(x) - center) / spread; spread > 0. For `quantile` the spread is
-            that of the tails, in the column's unit.
+            that of the tails, in the column's unit. For `yeo_johnson` the power and the training range follow.
         quantiles: (Q,) float64, increasing, `quantile` only.
         scores: (Q,) float64, increasing, the normal scores of those.
     """
@@ -40,12 +42,12 @@ class Scale:
 
     def apply(self, values: np.ndarray) -> np.ndarray:
         """(N,) float64 values as (N,) float64 scaled ones, at most 1e15 from 0 (for `none`: within float32's range)."""
-        center, spread = self.figures
+        center, spread = self.figures[:2]
         with np.errstate(over="ignore"):  # what overflows is clipped below
             if self.name == "quantile":
                 scaled = self._to_scores(values, spread)
             else:
-                scaled = ((_log(values) if self.name == "log" else values) - center) / spread
+                scaled = (self._bend(values) - center) / spread
             if self.name == "min_max":
                 scaled = _soften(scaled, 0.0, 1.0)
         farthest = _LARGEST if self.name == "none" else _FARTHEST
@@ -53,13 +55,20 @@ class Scale:
 
     def invert(self, scaled: np.ndarray) -> np.ndarray:
         """(N,) float64 scaled values as (N,) float64 values in the column's own unit."""
-        center, spread = self.figures
+        center, spread = self.figures[:2]
         if self.name == "quantile":
             return self._from_scores(scaled, spread)
         if self.name == "min_max":
             scaled = _harden(scaled, 0.0, 1.0)
         values = scaled * spread + center
+        if self.name == "yeo_johnson":
+            return Power(*self.figures[2:]).invert(values)
         return _exp(values) if self.name == "log" else values
+
+    def _bend(self, values: np.ndarray) -> np.ndarray:
+        if self.name == "yeo_johnson":
+            return Power(*self.figures[2:]).apply(values)
+        return _log(values) if self.name == "log" else values
 
     def _to_scores(self, values: np.ndarray, spread: float) -> np.ndarray:
         table, scores = np.asarray(self.quantiles), np.asarray(self.scores)
@@ -90,6 +99,8 @@ def fit_scale(name: ScaleName, values: np.ndarray) -> Scale:
             values = _log(values)
         if name == "quantile":
             return _fit_quantiles(values)
+        if name == "yeo_johnson":
+            return _fit_power(values)
         return Scale(name, (float(values.mean()), _deviation(values)))
 
 
@@ -97,6 +108,13 @@ def _deviation(values: np.ndarray) -> float:
     """Standard deviation; 1 for a column of one value, whose rounding errors are not a spread."""
     deviation = float(values.std())
     return deviation if values.min() < values.max() and deviation > 0 else 1.0
+
+
+def _fit_power(values: np.ndarray) -> Scale:
+    power = fit_power(values)
+    bent = power.apply(values)
+    center = float(bent.mean()) if power.low < power.high else float(bent[0])
+    return Scale("yeo_johnson", (center, _deviation(bent), power.power, power.low, power.high))
 
 
 def _fit_quantiles(values: np.ndarray) -> Scale:

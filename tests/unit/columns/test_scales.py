@@ -5,7 +5,7 @@ import pytest
 
 from danlu.columns.scales import ScaleName, fit_scale
 
-SCALES: tuple[ScaleName, ...] = ("standard", "min_max", "robust", "quantile", "log", "none")
+SCALES: tuple[ScaleName, ...] = ("standard", "min_max", "robust", "quantile", "log", "yeo_johnson", "none")
 VALUES = np.random.default_rng(3).lognormal(2, 1.5, 500) - 3
 
 
