@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from danlu.base.errors import DanluError, RecipeError
     from danlu.base.progress import Progress
     from danlu.bundle.bundle import Bundle, load
-    from danlu.pipeline import Result, run
+    from danlu.pipeline import Folds, Result, cross_validate, run
     from danlu.recipe.reading import read_recipe
     from danlu.recipe.schema import Recipe
 
@@ -27,9 +27,11 @@ __version__ = "0.1.0"
 _HOMES = {
     "Bundle": "danlu.bundle.bundle",
     "DanluError": "danlu.base.errors",
+    "Folds": "danlu.pipeline",
     "Recipe": "danlu.recipe.schema",
     "RecipeError": "danlu.base.errors",
     "Result": "danlu.pipeline",
+    "cross_validate": "danlu.pipeline",
     "load": "danlu.bundle.bundle",
     "read_recipe": "danlu.recipe.reading",
     "run": "danlu.pipeline",
@@ -38,10 +40,12 @@ _HOMES = {
 __all__ = [
     "Bundle",
     "DanluError",
+    "Folds",
     "Recipe",
     "RecipeError",
     "Result",
     "__version__",
+    "cross_validate",
     "fit",
     "load",
     "read_recipe",

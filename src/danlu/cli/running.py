@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from danlu.pipeline import Result
+    from danlu.pipeline import Folds, Result
 
 
 def run_until(step: str, recipe: str, overrides: list[str] | None, runs: Path, quiet: bool) -> Result:
@@ -19,4 +19,18 @@ def run_until(step: str, recipe: str, overrides: list[str] | None, runs: Path, q
     result = run(recipe_of(recipe, overrides), root=runs, progress=choose_progress(quiet=quiet), until=step)
     if not quiet:
         show(result)
+    return result
+
+
+def run_folds(recipe: str, overrides: list[str] | None, folds: int, repeats: int, runs: Path, quiet: bool) -> Folds:
+    """Train and score every fold and print what they come to. Raises DanluError."""
+    from danlu.base.progress import choose_progress
+    from danlu.cli.options import recipe_of
+    from danlu.cli.summary import fold_lines
+    from danlu.pipeline import cross_validate
+
+    whole = recipe_of(recipe, overrides)
+    result = cross_validate(whole, folds=folds, repeats=repeats, root=runs, progress=choose_progress(quiet=quiet))
+    if not quiet:
+        print("\n".join(fold_lines(result)))
     return result

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from danlu.deploy.step import Deployed
     from danlu.evaluate.scores import Scores
-    from danlu.pipeline import Result
+    from danlu.pipeline import Folds, Result
     from danlu.prepare.prepared import Finding, Prepared
 
 
@@ -78,6 +78,38 @@ def score_lines(scores: Scores) -> list[str]:
     others = " · ".join(f"{name} {_number(value['value'])}" for name, value in test.items() if name != main)
     lines = table_lines((main, f"on {scores.rows['test']:,} test rows"), rows)
     return [*lines, *([f"also: {others}"] if others else [])]
+
+
+def fold_lines(result: Folds) -> list[str]:
+    """Every fold's metrics, then their means and spreads, then where to look."""
+    found = result.found
+    whole, records = found["together"], found["records"]
+    names = list(whole["metrics"])
+    repeats = found["repeats"] > 1
+    against = []
+    rows = [
+        (
+            str(one["repeat"] + 1) if repeats else "",
+            str(one["number"] + 1),
+            f"{one['rows']['test']:,}",
+            *(_number(one["metrics"][name]) for name in names),
+            one["run"],
+        )
+        for one in records
+    ]
+    for label, key in (("mean", "mean"), ("sd", "sd")):
+        rows.append(("", label, "", *(_number(whole["metrics"][name][key]) for name in names), ""))
+    for name, one in whole["baselines"].items():
+        mean = f"{_number(one['mean'])} (sd {_number(one['sd'])})"
+        apart, sd = one["difference"]["mean"], _number(one["difference"]["sd"])
+        gap = "undefined" if apart is None else f"{apart:+.3g} (sd {sd})"
+        against.append(f"{name}: {whole['main']} {mean}; the network, fold by fold, {gap}")
+    head = ("repeat" if repeats else "", "fold", "tested", *names, "run")
+    first = 0 if repeats else 1
+    table = table_lines(head[first:], [row[first:] for row in rows], right=range(len(names) + 2))
+    places = [("report", str(result.run.folder / "report.html")), ("run", str(result.run.folder))]
+    news = [] if result.new_work else ["nothing to do: everything is up to date", ""]
+    return [*news, *table, "", *against, *([""] if against else []), *table_lines(("", ""), places)]
 
 
 def variant_lines(path: Path) -> list[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from danlu.base.devices import need
 from danlu.base.files import write_text
@@ -19,6 +21,17 @@ def write_report(path: Path, parts: ReportParts) -> None:
 
 def render(parts: ReportParts) -> str:
     """The report as HTML. Every value is escaped."""
+    return page("report", summary(parts), sections(parts))
+
+
+def page(kind: str, head: Mapping[str, Any], sections: Sequence[Mapping[str, Any]]) -> str:
+    """A page as HTML, in one file.
+
+    Args:
+        kind: what it is, said above the title: "report".
+        head: see `views.summary`.
+        sections: see `blocks`.
+    """
     jinja2 = need("jinja2", "train")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
@@ -27,8 +40,8 @@ def render(parts: ReportParts) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    text: str = environment.get_template("report.html.jinja").render(head=summary(parts), sections=sections(parts))
+    text: str = environment.get_template("report.html.jinja").render(kind=kind, head=head, sections=sections)
     return text
 
 
-__all__ = ["ReportParts", "parts_from_run", "render", "write_report"]
+__all__ = ["ReportParts", "page", "parts_from_run", "render", "write_report"]

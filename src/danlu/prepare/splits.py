@@ -72,7 +72,7 @@ def split_rows(keys: Keys, recipe: SplitRecipe, seed: int) -> tuple[np.ndarray, 
 
 def _too_few(counts: np.ndarray, num_rows: int, recipe: SplitRecipe) -> DataError:
     empty = ", ".join(name for name, count in zip(SPLITS, counts, strict=True) if not count)
-    fold = f"fold {recipe.fold.number} of {recipe.fold.of}" if recipe.fold else "the split"
+    fold = f"fold {recipe.fold.number + 1} of {recipe.fold.of}" if recipe.fold else "the split"
     gap = f" with a gap of {recipe.gap:g}" if recipe.gap else ""
     return DataError(
         f"{num_rows} rows leave no row for {empty} in {fold}{gap}",

@@ -510,6 +510,25 @@ class Recipe(Section):
         copy._base = Path(folder).absolute()
         return copy
 
+    def folded(self, number: int, of: int, repeat: int = 0) -> Self:
+        """The same recipe whose test rows are one fold, see `Fold`.
+
+        Raises:
+            RecipeError: it names a fold already, or its split cannot be folded so.
+        """
+        given = {**dict(self.prepare.split), "fold": {"number": number, "of": of, "repeat": repeat}}
+        if self.prepare.split.fold is not None:
+            message, hint = "names one fold, but all of them are to be run", "remove it, or run it without --folds"
+            raise RecipeError([self.fault(("prepare", "split", "fold"), message, hint)])
+        try:
+            split = SplitRecipe.model_validate(given)
+        except ValidationError as error:
+            faults = faults_of(error, SplitRecipe, given)
+            raise RecipeError(
+                [self.fault(("prepare", "split", *one.path.split(".")), one.message, one.hint) for one in faults]
+            ) from error
+        return self.model_copy(update={"prepare": self.prepare.model_copy(update={"split": split})})
+
     def written(self, places: Mapping[Keys, Place], written: Mapping[Keys, Keys]) -> Self:
         """The same recipe, which knows where its options are written."""
         copy = self.model_copy()
