@@ -108,6 +108,35 @@ def constant(planted: Planted, random: np.random.Generator) -> Planted:
     return replace(planted, frame=planted.frame.with_columns(model=model))
 
 
+def zeros_for_missing(planted: Planted, random: np.random.Generator) -> Planted:
+    size = np.where(random.random(ROWS) < 0.03, 0.0, planted.frame["size"].to_numpy())
+    return replace(planted, frame=planted.frame.with_columns(size=size))
+
+
+def sentinel(planted: Planted, random: np.random.Generator) -> Planted:
+    price = np.where(random.random(ROWS) < 0.03, -1.0, planted.frame["price"].to_numpy())
+    return replace(planted, frame=planted.frame.with_columns(price=price))
+
+
+def nines(planted: Planted, random: np.random.Generator) -> Planted:
+    size = np.where(random.random(ROWS) < 0.03, 999.0, planted.frame["size"].to_numpy())
+    return replace(planted, frame=planted.frame.with_columns(size=size))
+
+
+def future_dates(planted: Planted, random: np.random.Generator) -> Planted:
+    return replace(planted, frame=dated(planted.frame, random, np.datetime64("2051-03-01")))
+
+
+def old_dates(planted: Planted, random: np.random.Generator) -> Planted:
+    return replace(planted, frame=dated(planted.frame, random, np.datetime64("1899-12-30")))
+
+
+def dated(frame: pl.DataFrame, random: np.random.Generator, day: np.datetime64) -> pl.DataFrame:
+    """The table with one day in 1 % of the rows."""
+    chosen = np.isin(np.arange(ROWS), random.choice(ROWS, ROWS // 100, replace=False))
+    return frame.with_columns(since=pl.Series(np.where(chosen, day, frame["since"].to_numpy())).cast(pl.Date))
+
+
 PLANTS: dict[Plant, str] = {
     duplicate_rows: "duplicate_rows",
     near_duplicates: "near_duplicates",
@@ -115,6 +144,11 @@ PLANTS: dict[Plant, str] = {
     collinear: "collinear",
     collinear_words: "collinear",
     constant: "constant",
+    zeros_for_missing: "zeros_for_missing",
+    sentinel: "sentinel",
+    nines: "sentinel",
+    future_dates: "future_dates",
+    old_dates: "old_dates",
 }
 
 

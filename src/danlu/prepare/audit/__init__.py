@@ -6,6 +6,7 @@ from danlu.prepare.audit.audited import Audited
 from danlu.prepare.audit.columns import find_collinear, find_constant
 from danlu.prepare.audit.conflicts import find_conflicts
 from danlu.prepare.audit.duplicates import find_duplicates
+from danlu.prepare.audit.impossible import find_odd_dates, find_sentinels, find_zeros
 from danlu.prepare.audit.leaks import find_leaks
 from danlu.prepare.audit.missing import find_missing
 from danlu.prepare.audit.near import find_near_duplicates
@@ -23,6 +24,9 @@ CHECKS = (
     find_conflicts,
     find_leaks,
     find_missing,
+    find_zeros,
+    find_sentinels,
+    find_odd_dates,
     find_imbalance,
     find_unseen,
     find_constant,
