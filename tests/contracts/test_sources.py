@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import sqlite3
 import struct
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,12 @@ def _pictures(path: Path) -> str:
     return path.name
 
 
+def _database(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("create table t (x real, y text)")
+        connection.executemany("insert into t values (?, ?)", FRAME.rows())
+
+
 def example(name: str, folder: Path) -> Any:
     """Something that the source reads."""
     if name == "frame":
@@ -48,6 +56,7 @@ def example(name: str, folder: Path) -> Any:
         return _idx(folder / "idx") if name == "idx" else _pictures(folder / "pictures")
     path = folder / f"rows.{name}"
     write: dict[str, Any] = {
+        "sql": _database,
         "csv": FRAME.write_csv,
         "jsonl": FRAME.write_ndjson,
         "parquet": FRAME.write_parquet,

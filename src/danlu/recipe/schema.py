@@ -75,12 +75,17 @@ class Section(BaseModel):
     )
 
 
+_PASSWORD = re.compile(r"://[^:/@\s]*:.*@|://.*(?i:password)=")
+
+
 def _one_path(value: Any) -> str:
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, str):
         if not value.strip():
             raise wrong("is empty", "write a path")
+        if _PASSWORD.search(value):
+            raise wrong("holds a password, which the run would hold", "remove it; set DANLU_SQL_PASSWORD")
         return value
     raise wrong(f"must be a path or sample:NAME, not {describe_value(value)}")
 
@@ -111,7 +116,8 @@ class Data(Section):
 
     Attributes:
         source: a file, a glob, a list of files, a folder of class folders of pictures, a folder of idx files,
-            `sample:NAME`, or (in Python) a data frame. Paths are relative to the recipe's folder.
+            `sample:NAME`, a database (`sqlite:///FILE`, `postgresql://USER@HOST/DATABASE`), or (in Python) a data
+            frame. Paths are relative to the recipe's folder.
         train: training rows, where the splits are given as files; then `test` (and perhaps `validation`) too.
         validation: validation rows, given as files.
         test: test rows, given as files.

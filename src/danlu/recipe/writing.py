@@ -43,6 +43,8 @@ def _from(folder: Path, base: Path, rows: Any) -> Any:
     """Paths that began at `base`, beginning at `folder`."""
     if isinstance(rows, list):
         return [_from(folder, base, item) for item in rows]
+    if rows is not None and rows.startswith("sqlite:///"):
+        return f"sqlite:///{_from(folder, base, rows.removeprefix('sqlite:///'))}"
     if rows is None or rows.startswith("sample:") or "://" in rows or os.path.isabs(rows):
         return rows
     return Path(os.path.relpath(base.resolve() / rows, folder.resolve())).as_posix()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import hashlib
-import io
 import os
 import zlib
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from danlu import catalog
-from danlu.base.errors import DanluError, DataError
+from danlu.base.errors import DataError
 from danlu.base.files import fingerprint, hash_file
 from danlu.base.progress import Progress, Quiet
 from danlu.base.registry import build
@@ -24,13 +23,13 @@ from danlu.prepare.sources.frame import is_frame, to_polars
 from danlu.prepare.sources.idx import is_idx
 from danlu.prepare.sources.image_folder import is_image_folder
 from danlu.prepare.sources.packing import files_in, packing
-from danlu.prepare.sources.table import PICTURES, Source, Table, concatenate, located
+from danlu.prepare.sources.table import PICTURES, Source, Table, concatenate, frame_hash, located
 from danlu.recipe.schema import Data
 
 _SUFFIXES = {
     ".csv": "csv", ".tsv": "csv", ".tab": "csv", ".txt": "csv", ".data": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl",
     ".json": "jsonl", ".parquet": "parquet", ".pq": "parquet", ".arrow": "parquet", ".feather": "parquet",
-    ".ipc": "parquet", ".npz": "npz",
+    ".ipc": "parquet", ".npz": "npz", ".db": "sql", ".sqlite": "sql", ".sqlite3": "sql",
 }  # fmt: skip
 
 
@@ -38,7 +37,7 @@ def read_source(source: Any, *, base: Path, reader: Source | None = None) -> Tab
     """Read whatever a recipe may name as its data.
 
     Args:
-        source: a file, a glob, a list of files, a folder, `sample:NAME`, or a table in memory.
+        source: a file, a glob, a list of files, a folder, `sample:NAME`, a database, or a table in memory.
         base: the folder that relative paths are below.
         reader: how to read; None chooses by what is there.
 
@@ -54,9 +53,12 @@ def read_source(source: Any, *, base: Path, reader: Source | None = None) -> Tab
     text = str(source)
     if text.startswith("sample:"):
         return (reader or _reader("sample")).read(text, base=base)
+    if "://" in text and not text.startswith("sqlite:///"):
+        return (reader or _reader("sql")).read(text, base=base)
+    text = text.removeprefix("sqlite:///")
     if any(mark in text for mark in "*?[") and not (base / text).exists():
         return _read_all(_matches(text, base), base, reader)
-    path = located(source, base)
+    path = located(text, base)
     if reader is None and path.is_dir() and (tables := _tables_in(path)):
         return _read_all(tables, base, reader)
     return _resolved(_read_one(path, base, reader), path)
@@ -128,7 +130,7 @@ def _choose(path: Path) -> str:
         )
     with open(path, "rb") as file:
         head = file.read(6)
-    magic = {b"PAR1": "parquet", b"ARROW1": "parquet", b"PK\x03\x04": "npz"}
+    magic = {b"PAR1": "parquet", b"ARROW1": "parquet", b"PK\x03\x04": "npz", b"SQLite": "sql"}
     return next((name for mark, name in magic.items() if head.startswith(mark)), "csv")
 
 
@@ -271,12 +273,13 @@ def table_hash(table: Table, hashes: Sequence[str] | None = None) -> str:
         hashes: `file_hashes` of its files, where they are known already.
     """
     if not table.files:
-        return frame_hash(table.frame)
+        return table.values_hash or frame_hash(table.frame)
     files = list(dict.fromkeys(table.files))
     root = os.path.commonpath([one.parent.absolute() for one in files])
     names = [os.path.relpath(one.absolute(), root) for one in files]
     pairs = list(zip(names if len(names) > 1 else [""], hashes or file_hashes(files), strict=True))
-    return fingerprint(pairs, None if table.split is None else _digest(table.split))
+    split = None if table.split is None else _digest(table.split)
+    return fingerprint(pairs, split, table.values_hash) if table.values_hash else fingerprint(pairs, split)
 
 
 def file_hashes(files: Sequence[Path], progress: Progress | None = None) -> list[str]:
@@ -293,16 +296,6 @@ def file_hashes(files: Sequence[Path], progress: Progress | None = None) -> list
                 ) from error
             task.advance(one.stat().st_size)
     return found
-
-
-def frame_hash(frame: pl.DataFrame) -> str:
-    """SHA-256 of a frame's names, types and values."""
-    buffer = io.BytesIO()
-    try:
-        frame.rechunk().write_ipc(buffer, compat_level=pl.CompatLevel.oldest())
-    except pl.exceptions.PolarsError as error:
-        raise DanluError(f"the data frame holds values that cannot be stored: {error}") from error
-    return hashlib.sha256(buffer.getbuffer()).hexdigest()
 
 
 def _digest(values: np.ndarray) -> str:

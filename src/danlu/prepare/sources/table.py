@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 import polars as pl
 
-from danlu.base.errors import DataError, nearest
+from danlu.base.errors import DanluError, DataError, nearest
 from danlu.prepare.prepared import Finding
 
 REJECTED = {"row": pl.Int64, "where": pl.String, "reason": pl.String}
@@ -30,6 +32,7 @@ class Table:
         rejected: rows that could not be read: `row`, `where` (file and line), `reason`.
         target: the column the source itself made to be predicted ("label"), if any.
         findings: what was noticed while reading.
+        values_hash: of the rows that no file holds, where a database gave them; else empty.
     """
 
     frame: pl.DataFrame
@@ -39,6 +42,7 @@ class Table:
     rejected: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=REJECTED))
     target: str | None = None
     findings: tuple[Finding, ...] = ()
+    values_hash: str = ""
 
     def __post_init__(self) -> None:
         if len(self.rows) != self.frame.height:
@@ -115,6 +119,7 @@ def concatenate(tables: Sequence[Table], names: Sequence[str]) -> Table:
         ),
         target=first.target,
         findings=tuple(finding for table in tables for finding in table.findings),
+        values_hash=" ".join(table.values_hash for table in tables if table.values_hash),
     )
 
 
@@ -138,3 +143,13 @@ def _stack(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
     except pl.exceptions.PolarsError:
         mixed = [name for name in frames[0].columns if len({frame[name].dtype for frame in frames}) > 1]
         return pl.concat([frame.with_columns(pl.col(mixed).cast(pl.String)) for frame in frames], rechunk=True)
+
+
+def frame_hash(frame: pl.DataFrame) -> str:
+    """SHA-256 of a frame's names, types and values."""
+    buffer = io.BytesIO()
+    try:
+        frame.rechunk().write_ipc(buffer, compat_level=pl.CompatLevel.oldest())
+    except pl.exceptions.PolarsError as error:
+        raise DanluError(f"the data frame holds values that cannot be stored: {error}") from error
+    return hashlib.sha256(buffer.getbuffer()).hexdigest()
