@@ -1,4 +1,4 @@
-"""One of some values: a row of an embedding table, with rows of their own for missing and unseen values."""
+"""One of some values: a row of an embedding table, with rows of their own for missing and unseen values; or a rank."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from annotated_types import Ge
 
 from danlu.base.errors import nearest
 from danlu.columns.column import Arrays, Field, State
-from danlu.columns.fault import bad_value, no_values, wrong_dtype, wrong_option
+from danlu.columns.fault import bad_value, no_values, show, wrong_dtype, wrong_option
+from danlu.columns.spelling import normalize
 
 _EXACT = 2.0**53  # up to here float64 holds every integer
 
@@ -22,13 +23,16 @@ class CategoryState(State):
     """What a category column learned on the training split.
 
     Attributes:
-        values: the values with a code of their own, sorted; codes follow those of missing and unseen.
+        values: the values with a code of their own, sorted; codes follow those of missing and unseen. With an `order`,
+            the values in that order.
         fill: stands for a missing value where that has no code of its own, or none where there is no value to stand for
             it.
+        marks_missing: with an `order`: whether there is a field "missing".
     """
 
     values: tuple[str, ...]
     fill: str | None
+    marks_missing: bool = False
 
 
 def read_categories(values: pl.Series) -> pl.Series:
@@ -67,7 +71,7 @@ def _read_floats(values: pl.Series) -> pl.Series:
 
 @dataclass(frozen=True, kw_only=True)
 class Category:
-    """One of some values; each has a row of an embedding table.
+    """One of some values; each has a row of an embedding table, or a rank where they have an order.
 
     Attributes:
         missing: a missing value has a row of its `own`; or is the `most_frequent` value, or the `constant` in `fill`;
@@ -76,6 +80,10 @@ class Category:
         unseen: a value that the training rows do not hold has a row of its `own`, or is an `error`.
         min_count: values in fewer training rows than this are pooled with the unseen ones.
         max_values: largest number of values with a row of their own, the most frequent first; the rest are pooled.
+        order: all values from the lowest to the highest, such as `[low, middle, high]`: the column then enters as its
+            rank from 0 to 1, an unseen value as a missing one.
+        normalize: how texts are made one before they are compared: `spaces` (runs of white space are one), `nfkc` (and
+            full-width characters half-width, Unicode's NFKC) or `lowercase` (and small letters).
     """
 
     state_type: ClassVar[type[State]] = CategoryState
@@ -85,10 +93,20 @@ class Category:
     unseen: Literal["own", "error"] = "own"
     min_count: Annotated[int, Ge(1)] = 1
     max_values: Annotated[int, Ge(1)] | None = None
+    order: tuple[str | int | float, ...] | None = None
+    normalize: Literal["none", "spaces", "nfkc", "lowercase"] = "none"
 
     def parse(self, values: pl.Series) -> pl.Series:
-        """Values as (N,) texts, see `read_categories`. Raises DataError."""
+        """Values as (N,) texts, normalized, see `read_categories`. Raises DataError."""
+        if values.dtype in (pl.Categorical, pl.Enum):
+            values = values.cast(pl.String)
+        if values.dtype == pl.String:
+            values = normalize(values, self.normalize)
         return read_categories(values)
+
+    def _text(self, value: str | float) -> str:
+        """One value of an option, as `parse` has the data's."""
+        return str(self.parse(pl.Series([value]))[0])
 
     def fit(self, values: pl.Series) -> CategoryState:
         """Learn which values have a code.
@@ -103,13 +121,36 @@ class Category:
         counted = (
             pl.DataFrame({"value": known}).group_by("value").len().sort(["len", "value"], descending=[True, False])
         )
+        if self.order is not None:
+            return self._fit_order(values, counted["value"].to_list())
         kept = (
             counted.filter(pl.col("len") >= self.min_count).head(self.max_values or counted.height)["value"].to_list()
         )
-        fill = self.fill if self.missing == "constant" else (kept[0] if kept else None)
+        fill = self._text(self.fill) if self.fill is not None else (kept[0] if kept else None)
         if self.missing == "constant" and fill not in kept:
             kept.append(fill)
         return CategoryState(tuple(sorted(kept)), fill)
+
+    def _fit_order(self, values: pl.Series, known: list[str]) -> CategoryState:
+        """Learn the order's state; `known` holds the values there are, the most frequent first."""
+        order = [self._text(value) for value in self.order or ()]
+        if len(order) < 2 or len(set(order)) < len(order):
+            raise wrong_option(
+                values, f"order is {', '.join(order)}: it needs two values or more, each once", "mend the order"
+            )
+        fill = known[0] if self.fill is None else self._text(self.fill)
+        outside = sorted({*known, fill} - set(order))
+        if outside:
+            some = ", ".join(show(value) for value in outside[:5]) + (", …" if len(outside) > 5 else "")
+            near = nearest(outside[0], order)
+            raise wrong_option(
+                values,
+                f"order has no place for {some}; it is {', '.join(order)}",
+                (f"is {show(outside[0])} {near}? If so, mend it, or set normalize; else " if near else "")
+                + "add what is missing to order, or to data.missing_values",
+            )
+        marks = self.missing == "own" and values.null_count() > 0
+        return CategoryState(tuple(order), fill, marks)
 
     def _check(self, values: pl.Series) -> None:
         if (self.missing == "constant") != (self.fill is not None):
@@ -124,6 +165,10 @@ class Category:
                 "min_count and max_values pool rare values with the unseen ones, which `unseen: error` refuses",
                 "set unseen to own, or leave min_count and max_values out",
             )
+        if self.order is not None and (self.min_count > 1 or self.max_values):
+            raise wrong_option(
+                values, "min_count and max_values pool rare values, which have a place in order", "leave them out"
+            )
 
     @property
     def _offset(self) -> int:
@@ -134,7 +179,12 @@ class Category:
         return int(self.missing == "own")
 
     def fields(self, state: CategoryState) -> tuple[Field, ...]:
-        """The "code": missing and unseen first, where they have one, then the values in sorted order."""
+        """The "code": missing and unseen first, where they have one, then the values in sorted order.
+
+        With an `order` the "value", and "missing" where the training rows have missing values.
+        """
+        if self.order is not None:
+            return (Field("value", "scalar"), Field("missing", "scalar"))[: 1 + state.marks_missing]
         return (Field("code", "code", num_codes=self._offset + len(state.values), reserved=self._offset),)
 
     def encode(self, values: pl.Series, state: CategoryState) -> Arrays:
@@ -145,19 +195,32 @@ class Category:
             state: what `fit` learned on the training split only.
 
         Returns:
-            "code": (N,) int32.
+            "code": (N,) int32. With an `order`: "value": (N,) float32, the rank from 0 to 1, that of `state.fill` for
+            missing and unseen values; "missing": (N,) float32, 1 for those.
 
         Raises:
             DataError: a value is unseen and `unseen` is `error`.
         """
-        codes = self._look_up(values, state.values)
         null = values.is_null()
         if self.unseen == "error":
-            unseen = (codes < 0) & ~null
+            unseen = ~values.is_in(state.values) & ~null
             if unseen.any():
                 raise self._unseen(values, unseen, state.values)
+        if self.order is not None:
+            return self._encode_ranks(values, state)
+        codes = self._look_up(values, state.values)
         missing = 0 if self.missing == "own" else self._code_of(state.fill, state.values)
         return {"code": codes.set(null, missing).to_numpy(writable=True)}
+
+    def _encode_ranks(self, values: pl.Series, state: CategoryState) -> Arrays:
+        known = pl.Series(state.values)
+        ranks = values.replace_strict(known, np.linspace(0, 1, len(known)), default=None, return_dtype=pl.Float32)
+        assert state.fill is not None
+        filled = ranks.fill_null(state.values.index(state.fill) / (len(known) - 1))
+        arrays = {"value": filled.to_numpy(writable=True)}
+        if state.marks_missing:
+            arrays["missing"] = ranks.is_null().to_numpy().astype(np.float32)
+        return arrays
 
     def _look_up(self, values: pl.Series, known: Sequence[str]) -> pl.Series:
         unseen = self._unseen_code if self.unseen == "own" else -1
@@ -180,7 +243,12 @@ class Category:
         )
 
     def decode(self, arrays: Arrays, state: CategoryState) -> pl.Series:
-        """(N,) texts; null for missing and for unseen."""
+        """(N,) texts; null for missing and for unseen. With an `order`, the value of the nearest rank."""
+        if self.order is not None:
+            last = len(state.values) - 1
+            places = np.rint(np.clip(np.asarray(arrays["value"], np.float64), 0, 1) * last).astype(np.int64)
+            texts = pl.Series(state.values).gather(places)
+            return texts.set(pl.Series(arrays["missing"] > 0.5), None) if "missing" in arrays else texts
         labels = pl.Series([None] * self._offset + list(state.values), dtype=pl.String)
         return labels.gather(np.asarray(arrays["code"], np.int64))
 

@@ -40,7 +40,7 @@ from danlu.prepare.rows import (
 from danlu.prepare.sources.reading import file_hashes, read_data, table_hash
 from danlu.prepare.sources.table import PICTURES, Table
 from danlu.prepare.splits import LEFT_OUT, TRAIN, Keys, split_rows
-from danlu.prepare.values import outlier_findings
+from danlu.prepare.values import outlier_findings, spelling_findings
 from danlu.recipe.schema import Recipe, SplitBy
 
 _CLASSES = ("category", "boolean")
@@ -225,6 +225,7 @@ class _Preparation:
         unreadable, self.table = quarantine(self.table, chosen, parsed, self.progress)
         num_read = self.table.num_read - int(unreadable.sum())
         self.noticed += check_rejected(self.table, num_read, max_rejected)
+        self.noticed += spelling_findings(parsed, chosen)
         target = parsed.pop(self.target_name)
         missing, findings = missing_target(target, self.table.rows)
         self.noticed += findings

@@ -50,9 +50,33 @@ def test_outliers_are_counted_in_the_findings_and_the_profile(tmp_path: Path, ou
     assert "outliers:income" in [one["key"] for one in written]
 
 
-@pytest.mark.parametrize(("target", "option", "value"), [("income", "outliers", "clip")])
+@pytest.mark.parametrize(
+    ("target", "option", "value"), [("income", "outliers", "clip"), ("buys", "order", ["no", "yes"])]
+)
 def test_a_target_has_no_option_that_would_change_its_truth(
     tmp_path: Path, target: str, option: str, value: object
 ) -> None:
     with pytest.raises(DataError, match=f"{option} is .*; only an input can have it, and {target} is the target"):
         prepared(tmp_path, people(), target, {target: {option: value}})
+
+
+def test_spellings_of_the_same_are_told_until_they_are_one(tmp_path: Path) -> None:
+    frame = people()
+    cities = frame["city"].to_list()
+    cities[:4] = ["Ｋｙｏｔｏ", "kyoto", "ROME", "Rome"]
+    frame = frame.with_columns(city=pl.Series(cities))
+    (finding,) = [one for one in prepared(tmp_path, frame, "buys", {}).findings if "spelling" in one.key]
+    assert (finding.key, finding.severity) == ("spelling_variants:city", "warning")
+    assert finding.evidence["num_groups"] == 2
+    assert "'kyoto' (1), 'Ｋｙｏｔｏ' (1)" in finding.message
+    assert finding.remedy == "if they are the same, set data.columns.city.normalize to lowercase"
+    found = prepared(tmp_path, frame, "buys", {"city": {"normalize": "lowercase"}})
+    assert not [one for one in found.findings if "spelling" in one.key]
+    assert found.schema.inputs[1].state.dump()[0]["values"] == ("kyoto", "paris", "rome")
+
+
+def test_an_order_takes_the_place_of_what_was_inferred(tmp_path: Path) -> None:
+    grades = [f"grade {number:02}" for number in range(60)]
+    frame = people(600).with_columns(grade=pl.Series(grades * 10))
+    found = prepared(tmp_path, frame, "buys", {"grade": {"order": grades}})
+    assert found.schema.inputs[-1].fields[0].name == "value"
