@@ -19,6 +19,7 @@ CATALOG: dict[str, dict[str, str]] = {
         "image_folder": "danlu.prepare.sources.image_folder:ImageFolder",
         "idx": "danlu.prepare.sources.idx:Idx",
         "npz": "danlu.prepare.sources.npz:Npz",
+        "excel": "danlu.prepare.sources.excel:Excel",
         "sql": "danlu.prepare.sources.sql:Sql",
         "sample": "danlu.prepare.sources.sample:Sample",
         "frame": "danlu.prepare.sources.frame:Frame",

@@ -19,6 +19,7 @@ from danlu.base.errors import DataError
 from danlu.base.registry import build, describe
 from danlu.prepare.sources.reading import read_source, table_hash
 from danlu.prepare.sources.table import Source
+from tests.workbooks import write_workbook
 
 FRAME = pl.DataFrame({"x": [0.5, 1.5, 2.5], "y": ["a", "b", "a"]})
 
@@ -54,6 +55,10 @@ def example(name: str, folder: Path) -> Any:
         return "sample:iris"
     if name in ("idx", "image_folder"):
         return _idx(folder / "idx") if name == "idx" else _pictures(folder / "pictures")
+    if name == "excel":
+        pytest.importorskip("fastexcel")
+        write_workbook(folder / "rows.xlsx", {"sheet": [FRAME.columns, *FRAME.rows()]})
+        return "rows.xlsx"
     path = folder / f"rows.{name}"
     write: dict[str, Any] = {
         "sql": _database,

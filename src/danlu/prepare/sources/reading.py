@@ -30,6 +30,7 @@ _SUFFIXES = {
     ".csv": "csv", ".tsv": "csv", ".tab": "csv", ".txt": "csv", ".data": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl",
     ".json": "jsonl", ".parquet": "parquet", ".pq": "parquet", ".arrow": "parquet", ".feather": "parquet",
     ".ipc": "parquet", ".npz": "npz", ".db": "sql", ".sqlite": "sql", ".sqlite3": "sql",
+    ".xlsx": "excel", ".xls": "excel", ".xlsb": "excel", ".ods": "excel",
 }  # fmt: skip
 
 

@@ -1,0 +1,67 @@
+"""Excel workbooks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from danlu.base.devices import need
+from danlu.base.errors import DataError, nearest
+from danlu.prepare.sources.nested import flattened
+from danlu.prepare.sources.table import Table, located
+
+
+@dataclass(frozen=True, kw_only=True)
+class Excel:
+    """A sheet of an Excel workbook (`.xlsx`, `.xls`, `.xlsb`, `.ods`), its first filled row the columns' names.
+
+    Cells keep their kinds; a column of several kinds becomes text.
+
+    Attributes:
+        sheet: the sheet's name; by default the only one.
+    """
+
+    sheet: str | None = None
+
+    def read(self, source: Any, *, base: Path) -> Table:
+        """All rows; those without any cell are left out.
+
+        Raises:
+            DataError: no such file or sheet, no workbook, several sheets and none named, or no rows.
+            MissingExtraError: fastexcel, which reads workbooks, is not installed.
+        """
+        path = located(source, base)
+        excel = need("fastexcel", "data")
+        try:
+            names = excel.read_excel(path).sheet_names
+            sheet = _chosen(names, self.sheet, path)
+            frame = pl.read_excel(path, sheet_name=sheet, infer_schema_length=None, raise_if_empty=False)
+        except (excel.FastExcelError, pl.exceptions.PolarsError, OSError, ValueError) as error:
+            reason = (str(error).strip().splitlines() or ["no reason given"])[0]
+            raise DataError(
+                f"{path.name} is not a whole Excel workbook: {reason}",
+                where=str(path),
+                hint="save it again as .xlsx, without a password, or as CSV",
+            ) from error
+        if not frame.height or not frame.width:
+            raise DataError(
+                f"the sheet {sheet} of {path.name} has no rows", where=str(path), hint="name the sheet that has them"
+            )
+        return Table(frame=flattened(frame), files=(path,))
+
+
+def _chosen(names: list[str], sheet: str | None, path: Path) -> str:
+    if sheet is None and len(names) == 1:
+        return names[0]
+    if sheet in names and sheet is not None:
+        return sheet
+    shown = ", ".join(names[:20])
+    near = nearest(sheet, names) if sheet else None
+    raise DataError(
+        f"{path.name} has no sheet {sheet}; it has {shown}" if sheet else f"{path.name} has several sheets: {shown}",
+        where=str(path),
+        hint=f"did you mean {near}?" if near else "name one: reader: {name: excel, sheet: NAME}",
+    )
