@@ -8,11 +8,12 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import polars as pl
-from annotated_types import Ge
+from annotated_types import Ge, Le
 
 from danlu.base.errors import nearest
 from danlu.columns.column import Arrays, Field, State
 from danlu.columns.fault import bad_value, no_values, show, wrong_dtype, wrong_option
+from danlu.columns.hashing import hash_codes
 from danlu.columns.spelling import normalize
 
 _EXACT = 2.0**53  # up to here float64 holds every integer
@@ -24,7 +25,7 @@ class CategoryState(State):
 
     Attributes:
         values: the values with a code of their own, sorted; codes follow those of missing and unseen. With an `order`,
-            the values in that order.
+            the values in that order; none with `num_hashes`.
         fill: stands for a missing value where that has no code of its own, or none where there is no value to stand for
             it.
         marks_missing: with an `order`: whether there is a field "missing".
@@ -84,6 +85,7 @@ class Category:
             rank from 0 to 1, an unseen value as a missing one.
         normalize: how texts are made one before they are compared: `spaces` (runs of white space are one), `nfkc` (and
             full-width characters half-width, Unicode's NFKC) or `lowercase` (and small letters).
+        num_hashes: rows that all values share by their hash, for columns of very many: none is kept, and none unseen.
     """
 
     state_type: ClassVar[type[State]] = CategoryState
@@ -95,6 +97,7 @@ class Category:
     max_values: Annotated[int, Ge(1)] | None = None
     order: tuple[str | int | float, ...] | None = None
     normalize: Literal["none", "spaces", "nfkc", "lowercase"] = "none"
+    num_hashes: Annotated[int, Ge(2), Le(10_000_000)] | None = None
 
     def parse(self, values: pl.Series) -> pl.Series:
         """Values as (N,) texts, normalized, see `read_categories`. Raises DataError."""
@@ -123,6 +126,8 @@ class Category:
         )
         if self.order is not None:
             return self._fit_order(values, counted["value"].to_list())
+        if self.num_hashes is not None:
+            return CategoryState((), counted["value"][0] if self.fill is None else self._text(self.fill))
         kept = (
             counted.filter(pl.col("len") >= self.min_count).head(self.max_values or counted.height)["value"].to_list()
         )
@@ -169,10 +174,20 @@ class Category:
             raise wrong_option(
                 values, "min_count and max_values pool rare values, which have a place in order", "leave them out"
             )
+        if self.num_hashes is None:
+            return
+        others = {"order": self.order is not None, "unseen": self.unseen == "error"}
+        others |= {"min_count": self.min_count > 1, "max_values": self.max_values is not None}
+        if named := [name for name, is_given in others.items() if is_given]:
+            raise wrong_option(
+                values,
+                f"num_hashes keeps no values and knows no unseen ones, so {', '.join(named)} cannot be",
+                f"leave out num_hashes, or {', '.join(named)}",
+            )
 
     @property
     def _offset(self) -> int:
-        return (self.missing == "own") + (self.unseen == "own")
+        return (self.missing == "own") + (self.unseen == "own" and self.num_hashes is None)
 
     @property
     def _unseen_code(self) -> int:
@@ -185,7 +200,8 @@ class Category:
         """
         if self.order is not None:
             return (Field("value", "scalar"), Field("missing", "scalar"))[: 1 + state.marks_missing]
-        return (Field("code", "code", num_codes=self._offset + len(state.values), reserved=self._offset),)
+        num_codes = self._offset + (self.num_hashes or len(state.values))
+        return (Field("code", "code", num_codes=num_codes, reserved=self._offset),)
 
     def encode(self, values: pl.Series, state: CategoryState) -> Arrays:
         """Texts as codes.
@@ -208,6 +224,8 @@ class Category:
                 raise self._unseen(values, unseen, state.values)
         if self.order is not None:
             return self._encode_ranks(values, state)
+        if self.num_hashes is not None:
+            return self._encode_hashes(values, state, self.num_hashes)
         codes = self._look_up(values, state.values)
         missing = 0 if self.missing == "own" else self._code_of(state.fill, state.values)
         return {"code": codes.set(null, missing).to_numpy(writable=True)}
@@ -221,6 +239,12 @@ class Category:
         if state.marks_missing:
             arrays["missing"] = ranks.is_null().to_numpy().astype(np.float32)
         return arrays
+
+    def _encode_hashes(self, values: pl.Series, state: CategoryState, num_hashes: int) -> Arrays:
+        if self.missing != "own":
+            values = values.fill_null(state.fill)
+        codes = hash_codes(values, num_hashes) + self._offset
+        return {"code": codes.fill_null(0).to_numpy(writable=True)}
 
     def _look_up(self, values: pl.Series, known: Sequence[str]) -> pl.Series:
         unseen = self._unseen_code if self.unseen == "own" else -1
@@ -243,13 +267,15 @@ class Category:
         )
 
     def decode(self, arrays: Arrays, state: CategoryState) -> pl.Series:
-        """(N,) texts; null for missing and for unseen. With an `order`, the value of the nearest rank."""
+        """(N,) texts; null for missing, unseen and hashed. With an `order`, the value of the nearest rank."""
         if self.order is not None:
             last = len(state.values) - 1
             places = np.rint(np.clip(np.asarray(arrays["value"], np.float64), 0, 1) * last).astype(np.int64)
             texts = pl.Series(state.values).gather(places)
             return texts.set(pl.Series(arrays["missing"] > 0.5), None) if "missing" in arrays else texts
-        labels = pl.Series([None] * self._offset + list(state.values), dtype=pl.String)
+        labels = pl.Series(
+            [None] * self._offset + list(state.values or [None] * (self.num_hashes or 0)), dtype=pl.String
+        )
         return labels.gather(np.asarray(arrays["code"], np.int64))
 
     def drops(self, values: pl.Series) -> np.ndarray:

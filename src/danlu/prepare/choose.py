@@ -25,7 +25,10 @@ _TARGET_OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "number": {"missing": "drop", "indicator": False, "scale": "standard"},
 }
 # Options with their defaults that a target cannot have otherwise: they would change the truth, or what is decoded.
-_INPUT_OPTIONS: Mapping[str, Mapping[str, Any]] = {"number": {"outliers": "none"}, "category": {"order": None}}
+_INPUT_OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "number": {"outliers": "none"},
+    "category": {"order": None, "num_hashes": None},
+}
 
 
 @dataclass(frozen=True)
@@ -152,7 +155,7 @@ def _choose(values: pl.Series, said: ColumnRecipe, *, is_target: bool) -> Chosen
         found, kind, note, finding = dict(inferred.options), inferred.type, inferred.note, inferred.finding_key
     if is_target:
         found = {**found, **_TARGET_OPTIONS.get(kind, {})}
-    if said.options.get("order"):
+    if {"order", "num_hashes"} & set(said.options):
         found.pop("min_count", None)  # what was inferred for a vocabulary
     options = {**found, **said.options}
     component = catalog.find("columns", kind)

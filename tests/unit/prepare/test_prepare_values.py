@@ -51,7 +51,8 @@ def test_outliers_are_counted_in_the_findings_and_the_profile(tmp_path: Path, ou
 
 
 @pytest.mark.parametrize(
-    ("target", "option", "value"), [("income", "outliers", "clip"), ("buys", "order", ["no", "yes"])]
+    ("target", "option", "value"),
+    [("income", "outliers", "clip"), ("buys", "order", ["no", "yes"]), ("buys", "num_hashes", 8)],
 )
 def test_a_target_has_no_option_that_would_change_its_truth(
     tmp_path: Path, target: str, option: str, value: object
@@ -75,8 +76,9 @@ def test_spellings_of_the_same_are_told_until_they_are_one(tmp_path: Path) -> No
     assert found.schema.inputs[1].state.dump()[0]["values"] == ("kyoto", "paris", "rome")
 
 
-def test_an_order_takes_the_place_of_what_was_inferred(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("option", "field"), [("order", "value"), ("num_hashes", "code")])
+def test_an_option_takes_the_place_of_what_was_inferred(tmp_path: Path, option: str, field: str) -> None:
     grades = [f"grade {number:02}" for number in range(60)]
     frame = people(600).with_columns(grade=pl.Series(grades * 10))
-    found = prepared(tmp_path, frame, "buys", {"grade": {"order": grades}})
-    assert found.schema.inputs[-1].fields[0].name == "value"
+    found = prepared(tmp_path, frame, "buys", {"grade": {option: grades if option == "order" else 16}})
+    assert found.schema.inputs[-1].fields[0].name == field
