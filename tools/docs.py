@@ -19,6 +19,7 @@ FOLDER = Path(__file__).parent.parent / "docs" / "reference"
 
 SECTIONS = {
     "Data": "data",
+    "Join": "data.join",
     "Prepare": "prepare",
     "SplitRecipe": "prepare.split",
     "SplitBy": "prepare.split.by",

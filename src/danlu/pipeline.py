@@ -245,6 +245,8 @@ def run_key(recipe: Recipe) -> str:
     meaning = to_mapping(recipe)
     for name in ("source", "train", "validation", "test"):
         meaning["data"].pop(name, None)
+    for join in meaning["data"]["join"]:
+        del join["source"]
     return fingerprint(meaning, content_hash(recipe.data, base=recipe.base), code_version())
 
 

@@ -44,6 +44,10 @@ from danlu.prepare.values import outlier_findings, spelling_findings
 from danlu.recipe.schema import Recipe, SplitBy
 
 _CLASSES = ("category", "boolean")
+_PLACES: dict[str, Any] = {
+    **dict.fromkeys(("source", "train", "validation", "test"), True),
+    "join": {"__all__": {"source"}},
+}
 
 
 def prepare(recipe: Recipe, run: Run) -> Prepared:
@@ -127,7 +131,7 @@ def _sizes(codes: np.ndarray) -> dict[str, int]:
 def _sections(recipe: Recipe) -> dict[str, Any]:
     """What of the recipe changes the outcome: not where the data lies, nor which findings are accepted."""
     return {
-        "data": recipe.data.model_dump(mode="json", exclude={"source", "train", "validation", "test"}),
+        "data": recipe.data.model_dump(mode="json", exclude=_PLACES),
         "prepare": recipe.prepare.model_dump(mode="json", exclude={"accept"}),
         "seed": recipe.seed,
     }

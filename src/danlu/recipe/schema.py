@@ -47,6 +47,7 @@ __all__ = [
     "Design",
     "EarlyStop",
     "Evaluate",
+    "Join",
     "Prepare",
     "Recipe",
     "Section",
@@ -111,6 +112,23 @@ _ROWS_SCHEMA = {"anyOf": [_PATH, {"type": "array", "items": _PATH, "minItems": 1
 Rows = Annotated[Any, BeforeValidator(_rows), PlainSerializer(_dump_rows), WithJsonSchema(_ROWS_SCHEMA)]
 
 
+class Join(Section):
+    """A side table: its columns are added to the rows that have its key, before anything else is done with them.
+
+    Attributes:
+        source: a file, a glob, a folder, `sample:NAME` or a database.
+        key: the column of equal values, in which no value may stand twice in the side table; or, where the names differ
+            or it takes several columns, a mapping of the rows' column to the side table's.
+        columns: what to add; by default all but the key.
+        reader: how to read it, where its name does not tell.
+    """
+
+    source: Annotated[str, BeforeValidator(_one_path), WithJsonSchema(_PATH)]
+    key: Annotated[str, MinLen(1)] | Annotated[dict[str, str], MinLen(1)]
+    columns: Annotated[list[str], MinLen(1)] | None = None
+    reader: Annotated[Choice, Component("sources")] | None = None
+
+
 class Data(Section):
     """Where the rows are, what to predict, and what differs from what is inferred.
 
@@ -123,6 +141,7 @@ class Data(Section):
         test: test rows, given as files.
         target: the column to predict.
         reader: how to read the source, where its name does not tell.
+        join: side tables whose columns are added to the rows first. Rows to predict for must bring those columns.
         missing_values: texts that stand for a missing value, besides blanks.
         columns: column name → its type, or its type and options; only what differs from what is inferred.
     """
@@ -133,6 +152,7 @@ class Data(Section):
     test: Rows = None
     target: Annotated[str, MinLen(1)]
     reader: Annotated[Choice, Component("sources")] | None = None
+    join: list[Join] = []
     missing_values: list[str] = ["?", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "-", "缺失", "无"]
     columns: dict[str, ColumnEntry] = {}
 

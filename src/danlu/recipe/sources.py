@@ -20,12 +20,15 @@ def missing_sources(recipe: Recipe) -> Iterator[tuple[tuple[str | int, ...], Fau
             continue
         for index, item in enumerate(given if isinstance(given, list) else [given]):
             path = ("data", name, index) if isinstance(given, list) else ("data", name)
-            if (
-                not item.startswith("sample:")
-                and "://" not in item
-                and not _exists(recipe.base / Path(item).expanduser())
-            ):
+            if _is_absent(item, recipe.base):
                 yield path, _fault(path, item, recipe.base)
+    for index, join in enumerate(recipe.data.join):
+        if _is_absent(join.source, recipe.base):
+            yield ("data", "join", index, "source"), _fault(("data", "join", index, "source"), join.source, recipe.base)
+
+
+def _is_absent(item: str, base: Path) -> bool:
+    return not item.startswith("sample:") and "://" not in item and not _exists(base / Path(item).expanduser())
 
 
 def _exists(path: Path) -> bool:

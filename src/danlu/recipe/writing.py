@@ -36,6 +36,9 @@ def resolved_yaml(recipe: Recipe, folder: Path | None = None) -> str:
             lines.append(f"# data.{name} was a data frame in Python, which no file can name.")
         elif folder is not None:
             mapping["data"][name] = _from(folder, recipe.base, mapping["data"][name])
+    if folder is not None:
+        for join in mapping["data"]["join"]:
+            join["source"] = _from(folder, recipe.base, join["source"])
     return "\n".join(lines) + "\n" + _dump(mapping)
 
 

@@ -22,6 +22,7 @@ from danlu.base.registry import build
 from danlu.prepare.sources.frame import is_frame, to_polars
 from danlu.prepare.sources.idx import is_idx
 from danlu.prepare.sources.image_folder import is_image_folder
+from danlu.prepare.sources.joining import joined
 from danlu.prepare.sources.packing import files_in, packing
 from danlu.prepare.sources.table import PICTURES, Source, Table, concatenate, frame_hash, located
 from danlu.recipe.schema import Data
@@ -209,11 +210,19 @@ def read_rows(source: Any, *, base: Path | None = None) -> pl.DataFrame:
 
 
 def read_data(data: Data, *, base: Path) -> Table:
-    """All rows that a recipe's `data` names: one source, or files for each split, one below the other.
+    """All rows that a recipe's `data` names, one source or files for each split, with the columns of its side tables.
 
     Raises:
-        DataError: nothing is there, it cannot be read, or the splits' columns differ.
+        DataError: nothing is there, it cannot be read, the splits' columns differ, or a side table does not fit.
     """
+    table = _read_splits(data, base)
+    for join in data.join:
+        reader = join.reader.build("sources") if join.reader else None
+        table = joined(table, read_source(join.source, base=base, reader=reader), join, data.missing_values)
+    return table
+
+
+def _read_splits(data: Data, base: Path) -> Table:
     reader = data.reader.build("sources") if data.reader else None
     if data.source is not None:
         return read_source(data.source, base=base, reader=reader)
@@ -233,7 +242,7 @@ def content_hash(data: Data, *, base: Path) -> str:
     """
     parts = {name: getattr(data, name) for name in ("source", "train", "validation", "test")}
     files = {name: _plain_files(source, base) for name, source in parts.items() if source is not None}
-    if not all(files.values()):
+    if data.join or not all(files.values()):
         return table_hash(read_data(data, base=base))
     return fingerprint({name: [hash_file(one) for one in paths] for name, paths in files.items()})
 
