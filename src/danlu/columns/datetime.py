@@ -103,12 +103,12 @@ class Datetime:
 
     def fit(self, values: pl.Series) -> DatetimeState:
         """Learn mean and spread. Raises DataError where every value is missing."""
-        known = values.drop_nulls()
+        known = values.drop_nulls().sort()  # what is learned is then the same in whatever order the rows come
         if not len(known):
             raise no_values(values)
         stamps = known.to_physical()
         return DatetimeState(
-            int(np.sort(stamps.to_numpy())[(len(known) - 1) // 2]),  # the lower median: a date that is there
+            int(stamps[(len(known) - 1) // 2]),  # the lower median: a date that is there
             self.indicator and self.missing != "drop" and len(known) < len(values),
             bool((stamps % _DAY_US != 0).any()),
             _mean_and_spread(known.dt.year().to_numpy()),
