@@ -51,14 +51,14 @@ def spelling_variants(values: pl.Series) -> Variants | None:
     Args:
         values: (N,) texts or nulls.
     """
-    counted = pl.DataFrame({"value": values.drop_nulls()}).group_by("value").len("rows")
-    texts = counted["value"]
+    texts = values.unique().drop_nulls()
     keys = normalize(texts, "lowercase")
     num_keys = keys.n_unique()
     if num_keys == len(texts):
         return None
-    several = counted.with_columns(key=keys).filter(pl.len().over("key") > 1)
-    order = several.sort(["rows", "value"], descending=[True, False])
+    several = pl.DataFrame({"value": texts, "key": keys}).filter(keys.is_duplicated())
+    counted = pl.DataFrame({"value": values.drop_nulls()}).group_by("value").len("rows").join(several, on="value")
+    order = counted.sort(["rows", "value"], descending=[True, False])
     groups = order.group_by("key", maintain_order=True).agg("value", "rows")
     form = next(form for form in FORMS if normalize(texts, form).n_unique() == num_keys)
     return Variants(
