@@ -21,6 +21,7 @@ from danlu.cli.evaluate import evaluate
 from danlu.cli.init import init
 from danlu.cli.predict import predict
 from danlu.cli.prepare import prepare
+from danlu.cli.profile import profile
 from danlu.cli.run import run
 from danlu.cli.samples import samples
 from danlu.cli.serve import serve
@@ -30,7 +31,7 @@ from danlu.cli.version import version
 _UNREAD = 141
 
 COMMANDS = (
-    run, check, init, prepare, design, train, evaluate, compress, deploy, predict, serve, samples, version,
+    run, check, init, profile, prepare, design, train, evaluate, compress, deploy, predict, serve, samples, version,
 )  # fmt: skip
 
 

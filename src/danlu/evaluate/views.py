@@ -63,7 +63,7 @@ def sections(parts: ReportParts) -> list[dict[str, Any]]:
     """All sections for which there are parts."""
     makers: list[tuple[str, str, Callable[[], list[Block]]]] = [
         ("data", "Data", lambda: _data(parts)),
-        ("audit", "Audit", lambda: _audit(parts.findings)),
+        ("audit", "Audit", lambda: audit_blocks(parts.findings)),
         ("network", "Network", lambda: _network(parts.design)),
         ("training", "Training", lambda: _training(parts.history, parts.training)),
         ("scores", "Scores", lambda: score_views.score_blocks(parts.scores)),
@@ -91,14 +91,15 @@ def _data(parts: ReportParts) -> list[Block]:
         target = _target(parts)
         shown = list(parts.profile.items())[:_MOST_COLUMNS]
         head = [("Column", ""), ("Type", ""), ("Missing", NUMBER), ("Distinct", NUMBER), ("", ""), ("Values", "")]
-        rows = [_column(name, figures, name == target) for name, figures in shown]
+        rows = [column_row(name, figures, name == target) for name, figures in shown]
         blocks.append(table("Columns, from the training rows", head, rows))
         if len(shown) < len(parts.profile):
             blocks.append(small([f"{len(parts.profile) - len(shown):,} more columns are not shown."]))
     return blocks
 
 
-def _column(name: str, figures: Mapping[str, Any], is_target: bool) -> list[Cell]:
+def column_row(name: str, figures: Mapping[str, Any], is_target: bool) -> list[Cell]:
+    """Name, type, missing, distinct, a small chart, values."""
     missing, distinct = figures.get("missing"), figures.get("distinct")
     return [
         cell(name, sub="target" if is_target else "", strong=True, clip=True),
@@ -140,7 +141,8 @@ def _column_chart(name: str, figures: Mapping[str, Any]) -> str:
     return ""
 
 
-def _audit(findings: Sequence[Mapping[str, Any]] | None) -> list[Block]:
+def audit_blocks(findings: Sequence[Mapping[str, Any]] | None) -> list[Block]:
+    """Findings, the worst first."""
     if findings is None:
         return []
     if not findings:

@@ -100,6 +100,21 @@ def choose_columns(frame: pl.DataFrame, recipe: Recipe, missing_values: list[str
     return chosen
 
 
+def choose_all(frame: pl.DataFrame, missing_values: list[str], target: str | None) -> dict[str, Chosen]:
+    """Every column's inferred type and options, without a recipe. Raises DataError where the target is absent."""
+    if target is not None and target not in frame.columns:
+        near = nearest(target, frame.columns)
+        raise DataError(
+            f"there is no column {target}; there are {', '.join(frame.columns[:20])}",
+            where=f"column {target}",
+            hint=f"did you mean {near}?" if near else "name a column of the data",
+        )
+    return {
+        values.name: _choose(nulled(values, missing_values), ColumnRecipe(), is_target=values.name == target)
+        for values in frame.get_columns()
+    }
+
+
 def _check_target(target: Chosen) -> None:
     """Raise DataError where the target is not used, or has an option that only an input can have."""
     for option, default in _INPUT_OPTIONS.get(target.type, {}).items():

@@ -37,7 +37,7 @@ def profile(
         `distinct`; `min`, `max`, `mean`, `std`, `quantiles`, `histogram` (`edges`, `counts`) for numbers and times;
         `outliers` (`low`, `high`, `below`, `above`) where the recipe has them capped or marked; `top` for others.
     """
-    figures = {name: _figures(one, frame[name], parsed.get(name), missing_values) for name, one in chosen.items()}
+    figures = {name: figures_of(one, frame[name], parsed.get(name), missing_values) for name, one in chosen.items()}
     for column in (*schema.inputs, schema.target):
         if isinstance(column.state, NumberState) and column.state.bounds:
             figures[column.name]["outliers"] = _outliers(column.state)
@@ -49,7 +49,8 @@ def _outliers(state: NumberState) -> dict[str, float]:
     return {"low": low, "high": high, "below": below, "above": above}
 
 
-def _figures(one: Chosen, raw: pl.Series, parsed: pl.Series | None, missing_values: list[str]) -> dict[str, Any]:
+def figures_of(one: Chosen, raw: pl.Series, parsed: pl.Series | None, missing_values: list[str]) -> dict[str, Any]:
+    """One column's figures, see `profile`."""
     values = nulled(raw, missing_values) if parsed is None else parsed
     figures: dict[str, Any] = {
         "type": one.type,

@@ -103,14 +103,19 @@ class Outlook:
     findings: tuple[Finding, ...]
 
 
-def outlook(recipe: Recipe, progress: Progress) -> Outlook:
+def outlook(recipe: Recipe, progress: Progress, table: Table | None = None) -> Outlook:
     """Read, split, audit and fit a recipe's data as `prepare` does, but encode and write nothing.
+
+    Args:
+        recipe: its sections `data`, `prepare` and `seed` are used.
+        progress: told of the work.
+        table: the data, where they have been read already.
 
     Raises:
         DataError: the data cannot be used.
         RecipeError: an option of a column whose type was inferred is wrong.
     """
-    table = read_data(recipe.data, base=recipe.base)
+    table = read_data(recipe.data, base=recipe.base) if table is None else table
     noticed: list[Finding] = []
     preparation = _Preparation(recipe, table, _hashes(table, progress), noticed, progress)
     rows, chosen = preparation.choose()

@@ -269,7 +269,7 @@ def test_a_column_says_what_a_reader_can_use() -> None:
 
 
 def test_a_finding_names_its_place_and_whether_it_was_accepted() -> None:
-    from danlu.evaluate.views import _audit
+    from danlu.evaluate.views import audit_blocks
 
     found = {
         "key": "leak:a",
@@ -278,6 +278,6 @@ def test_a_finding_names_its_place_and_whether_it_was_accepted() -> None:
         "accepted": True,
         "evidence": {"where": "x.png"},
     }
-    (block,) = _audit([found])
+    (block,) = audit_blocks([found])
     (shown,) = block["findings"]
     assert (shown["severity"], shown["tone"], shown["where"]) == ("accepted", "", "x.png")
