@@ -14,9 +14,11 @@ from danlu.prepare.audit.columns import find_collinear, find_constant
 from danlu.prepare.audit.conflicts import find_conflicts
 from danlu.prepare.audit.drift import find_drift
 from danlu.prepare.audit.duplicates import find_duplicates
+from danlu.prepare.audit.groups import find_shared_ids
 from danlu.prepare.audit.impossible import find_odd_dates, find_sentinels, find_zeros
 from danlu.prepare.audit.near import find_near_duplicates
 from danlu.prepare.audit.noise import find_label_noise
+from danlu.prepare.audit.personal import find_personal_data
 from danlu.prepare.audit.pictures import find_alike_pictures
 from danlu.prepare.choose import choose_columns
 from danlu.prepare.prepared import Finding
@@ -159,6 +161,38 @@ def label_noise(planted: Planted, random: np.random.Generator) -> Planted:
     return replace(planted, frame=planted.frame.with_columns(label=label))
 
 
+def shared_ids(planted: Planted, random: np.random.Generator) -> Planted:
+    return replace(planted, frame=planted.frame.with_columns(user_id=random.integers(0, 120, ROWS)))
+
+
+def emails_in_texts(planted: Planted, random: np.random.Generator) -> Planted:
+    return in_texts(planted, random, lambda: f"u{random.integers(1e6)}@mail.example.com")
+
+
+def mobiles_in_texts(planted: Planted, random: np.random.Generator) -> Planted:
+    return in_texts(planted, random, lambda: f"1{random.integers(3, 10)}{random.integers(1e9):09d}")
+
+
+def in_texts(planted: Planted, random: np.random.Generator, make: Callable[[], str]) -> Planted:
+    """The table with a column of texts, 3 % of which hold one of these."""
+    chosen = set(random.choice(ROWS, ROWS * 3 // 100, replace=False).tolist())
+    texts = [f"call {row} went well" + (f", write to {make()} soon" if row in chosen else "") for row in range(ROWS)]
+    return replace(planted, frame=planted.frame.with_columns(remark=pl.Series(texts)))
+
+
+def mobiles(planted: Planted, random: np.random.Generator) -> Planted:
+    made = [f"1{random.integers(3, 10)}{random.integers(1e9):09d}" for _ in range(ROWS)]
+    return replace(planted, frame=planted.frame.with_columns(contact=pl.Series(made)))
+
+
+def order_numbers(planted: Planted, random: np.random.Generator) -> Planted:
+    """No fault: random numbers as long as phones, cards and resident ids are."""
+    made = {
+        f"order{size}": [str(random.integers(10 ** (size - 1), 10**size)) for _ in range(ROWS)] for size in (11, 16, 18)
+    }
+    return replace(planted, frame=planted.frame.with_columns(**{name: pl.Series(one) for name, one in made.items()}))
+
+
 PLANTS: dict[Plant, tuple[str, Check]] = {
     duplicate_rows: ("duplicate_rows", find_duplicates),
     near_duplicates: ("near_duplicates", find_near_duplicates),
@@ -173,6 +207,10 @@ PLANTS: dict[Plant, tuple[str, Check]] = {
     old_dates: ("old_dates", find_odd_dates),
     drift: ("drift", find_drift),
     label_noise: ("label_noise", find_label_noise),
+    shared_ids: ("shared_ids", find_shared_ids),
+    emails_in_texts: ("personal_data", find_personal_data),
+    mobiles_in_texts: ("personal_data", find_personal_data),
+    mobiles: ("personal_data", find_personal_data),
 }
 
 
@@ -198,6 +236,11 @@ def test_clean_tables_have_no_findings() -> None:
     for key, _ in PLANTS.values():
         assert np.mean([key in one for one in found]) <= 0.05, key
     assert np.mean([bool(one) for one in found]) <= 0.05, found
+
+
+def test_long_numbers_are_no_personal_data() -> None:
+    found = [keys(one.frame, one.codes, find_personal_data) for one in tables(order_numbers)]
+    assert np.mean([bool(one) for one in found]) <= 0.05
 
 
 def pictures(random: np.random.Generator, count: int = 120, side: int = 32) -> np.ndarray:

@@ -7,12 +7,14 @@ from danlu.prepare.audit.columns import find_collinear, find_constant
 from danlu.prepare.audit.conflicts import find_conflicts
 from danlu.prepare.audit.drift import find_drift
 from danlu.prepare.audit.duplicates import find_duplicates
+from danlu.prepare.audit.groups import find_shared_ids
 from danlu.prepare.audit.impossible import find_odd_dates, find_sentinels, find_zeros
 from danlu.prepare.audit.leaks import find_leaks
 from danlu.prepare.audit.missing import find_missing
 from danlu.prepare.audit.near import find_near_duplicates
 from danlu.prepare.audit.noise import find_label_noise
 from danlu.prepare.audit.order import find_split_words, find_time_order
+from danlu.prepare.audit.personal import find_personal_data
 from danlu.prepare.audit.pictures import find_alike_pictures
 from danlu.prepare.audit.trees import find_not_tested
 from danlu.prepare.audit.values import find_imbalance, find_unseen
@@ -35,6 +37,8 @@ CHECKS = (
     find_constant,
     find_collinear,
     find_split_words,
+    find_shared_ids,
+    find_personal_data,
     find_drift,
     find_label_noise,
     find_not_tested,

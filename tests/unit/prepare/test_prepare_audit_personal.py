@@ -1,0 +1,93 @@
+"""Personal data and shared ids."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from danlu.prepare.audit import Audited
+from danlu.prepare.audit.groups import find_shared_ids
+from danlu.prepare.audit.personal import find_personal_data, is_card, is_resident_id, masked
+from danlu.prepare.sources.reading import read_source
+
+
+def audited(**columns: object) -> Audited:
+    unused = {name: pl.Series(name, values) for name, values in columns.items()}
+    count = len(next(iter(unused.values())))
+    codes = np.where(np.arange(count) % 5 == 0, 2, 0).astype(np.int8)
+    return Audited({}, {}, pl.Series("label", [0] * count), codes, np.arange(count), {}, {}, unused)
+
+
+def test_a_resident_id_has_a_birthday_and_a_check_digit() -> None:
+    assert is_resident_id("11010519491231002X")
+    assert is_resident_id("11010519491231002x")
+    assert not is_resident_id("110105194912310021")
+    assert not is_resident_id("11010519491331002X")
+
+
+def test_a_card_has_an_issuer_a_length_and_a_check_digit() -> None:
+    assert is_card("4111 1111 1111 1111")
+    assert is_card("378282246310005")
+    assert not is_card("4111111111111112")
+    assert not is_card("9111111111111111")
+    assert not is_card("0000000000000000")
+
+
+@pytest.mark.parametrize(
+    ("values", "what"),
+    [
+        (["ann@mail.example.com", "bob@example.org", "c.d@example.cn"], "e-mail addresses"),
+        (["13812345678", "+86 159 1234 5678", "17700001111"], "mobile numbers"),
+        ([13812345678, 15912345678, 17700001111], "mobile numbers"),
+        (["(212) 555-0123", "+44 20 7946 0958", "+1 212 555 0199"], "phone numbers"),
+        (["11010519491231002X", "440524188001010014", "11010519491231002X "], "resident ids"),
+        (["4111111111111111", "5555555555554444", "6011111111111117"], "bank cards"),
+        (["192.168.0.1", "10.0.0.7", "8.8.8.8"], "IP addresses"),
+        (["卡号 4111111111111111 已绑定", "绑定了5555555555554444", "6011111111111117，谢谢"], "bank cards"),
+    ],
+)
+def test_values_tell_what_they_are_and_are_not_shown(values: list[object], what: str) -> None:
+    (found,) = find_personal_data(audited(x=values))
+    assert (found.key, found.severity, found.evidence["kind"]) == ("personal_data:x", "note", what)
+    assert not [value for value in values if str(value) in repr(found)]
+
+
+def test_versions_and_long_numbers_are_no_personal_data() -> None:
+    numbers = [str(number) for number in np.random.default_rng(0).integers(10**15, 10**16, 300)]
+    assert find_personal_data(audited(version=["1.2.3", "1.2.3.999", "2.0.0"], order=numbers[:3])) == []
+
+
+def test_names_need_a_column_called_so_and_values_like_names() -> None:
+    people, chinese = ["Ann Lee", "Bob Ray", "Cem Oz"], ["王小明", "李雷", "韩梅梅"]
+    found = find_personal_data(audited(full_name=people, 姓名=chinese, title=people, 城市=chinese))
+    assert [one.key for one in found] == ["personal_data:full_name", "personal_data:姓名"]
+    assert find_personal_data(audited(name=["ford pinto", "vw rabbit", "audi 100ls"])) == []
+
+
+def test_the_names_of_titanic_are_told(data: Path) -> None:
+    frame = read_source("titanic/train.csv", base=data).frame
+    found = find_personal_data(audited(Name=frame["Name"], Ticket=frame["Ticket"], Cabin=frame["Cabin"]))
+    assert [one.key for one in found] == ["personal_data:Name"]
+
+
+def test_a_shape_has_no_letter_and_no_digit_of_its_own() -> None:
+    assert masked("Ann.7@b-c.cn") == "xxx.9@x-x.xx"
+    assert masked("王1") == "x9"
+
+
+def test_ids_that_come_several_times_are_told_and_categories_are_not() -> None:
+    random = np.random.default_rng(0)
+    data = audited(user_id=random.integers(0, 100, 1000), shop_id=random.integers(0, 25, 1000), key=np.arange(1000))
+    (found,) = find_shared_ids(data)
+    assert found.key == "shared_ids:user_id"
+    assert found.remedy.endswith("(prepare.split.by: {group: user_id})")
+    assert found.evidence["shared"] == 200
+
+
+def test_users_of_movielens_are_told(data: Path) -> None:
+    frame = read_source("movielens_latest_small/ratings.csv.gz", base=data).frame
+    found = find_shared_ids(audited(userId=frame["userId"], movieId=frame["movieId"], rating=frame["rating"]))
+    assert [one.key for one in found] == ["shared_ids:userId", "shared_ids:movieId"]
