@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 import polars as pl
@@ -33,6 +34,8 @@ _SUFFIXES = {
     ".ipc": "parquet", ".npz": "npz", ".db": "sql", ".sqlite": "sql", ".sqlite3": "sql",
     ".xlsx": "excel", ".xls": "excel", ".xlsb": "excel", ".ods": "excel",
 }  # fmt: skip
+
+_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 
 def read_source(source: Any, *, base: Path, reader: Source | None = None) -> Table:
@@ -59,10 +62,10 @@ def read_source(source: Any, *, base: Path, reader: Source | None = None) -> Tab
         return (reader or _reader("sql")).read(text, base=base)
     text = text.removeprefix("sqlite:///")
     if any(mark in text for mark in "*?[") and not (base / text).exists():
-        return _read_all(_matches(text, base), base, reader)
+        return _read_all(_matches(text, base), base, reader, _fixed_part(text, base))
     path = located(text, base)
     if reader is None and path.is_dir() and (tables := _tables_in(path)):
-        return _read_all(tables, base, reader)
+        return _read_all(tables, base, reader, path)
     return _resolved(_read_one(path, base, reader), path)
 
 
@@ -71,11 +74,36 @@ def _reader(name: str) -> Source:
     return reader
 
 
-def _read_all(sources: Sequence[Any], base: Path, reader: Source | None) -> Table:
+def _read_all(sources: Sequence[Any], base: Path, reader: Source | None, root: Path | None = None) -> Table:
+    """Several sources, one below the other; folders named `year=2024` below `root` give a column `year`."""
     if not sources:
         raise DataError("the list of files is empty", where="data.source", hint="give at least one file")
     tables = [read_source(one, base=base, reader=reader) for one in sources]
+    if root is not None:
+        tables = [_partitioned(table, one, root) for table, one in zip(tables, sources, strict=True)]
     return concatenate(tables, [str(one) for one in sources])
+
+
+def _partitioned(table: Table, path: Path, root: Path) -> Table:
+    """A table with the columns that its folders' names give, as text; the file's own columns go before them."""
+    pairs = [part.split("=", 1) for part in path.relative_to(root).parts[:-1] if _is_partition(part)]
+    named = {unquote(name): None if value == _NO_VALUE else unquote(value) for name, value in pairs}
+    new = {name: value for name, value in named.items() if name not in table.frame.columns}
+    if not new:
+        return table
+    frame = table.frame.with_columns(pl.lit(value, pl.String).alias(name) for name, value in new.items())
+    return replace(table, frame=frame, values_hash=fingerprint(table.values_hash, new))
+
+
+def _is_partition(name: str) -> bool:
+    return "=" in name[1:] and not name.startswith(".")
+
+
+def _fixed_part(pattern: str, base: Path) -> Path:
+    """The folder above the first part of a glob that is not fixed."""
+    parts = Path(pattern).expanduser().parts
+    first = next(at for at, part in enumerate(parts) if glob.has_magic(part))
+    return base.joinpath(*parts[:first])
 
 
 def _matches(pattern: str, base: Path) -> list[Path]:
@@ -87,10 +115,14 @@ def _matches(pattern: str, base: Path) -> list[Path]:
 
 
 def _tables_in(folder: Path) -> list[Path]:
-    """The tables directly in a folder, where it holds nothing else that could be meant."""
-    files = [one for one in sorted(folder.iterdir()) if one.is_file() and not one.name.startswith(".")]
+    """The tables directly in a folder, or in its folders named `year=2024`, where it holds nothing else to be meant."""
+    inside = sorted(folder.iterdir())
+    files = [one for one in inside if one.is_file() and not one.name.startswith(".")]
     tables = [one for one in files if _suffix(one) in _SUFFIXES and _suffix(one) != ".txt" and not is_idx(one)]
-    return [] if any(is_idx(one) for one in files) or is_image_folder(folder) else tables
+    if any(is_idx(one) for one in files) or is_image_folder(folder):
+        return []
+    parts = [one for one in inside if one.is_dir() and _is_partition(one.name)]
+    return [*tables, *(table for one in parts for table in _tables_in(one))]
 
 
 def _read_one(path: Path, base: Path, reader: Source | None) -> Table:
