@@ -61,8 +61,14 @@ def test_a_damaged_workbook_is_named(tmp_path: Path) -> None:
 
 
 def test_columns_of_one_name_and_none(tmp_path: Path) -> None:
-    write_workbook(tmp_path / "a.xlsx", {"a": [["x", "x", None], [1, 2, 3]]})
-    assert read_source("a.xlsx", base=tmp_path).frame.rows() == [(1, 2, 3)]
+    write_workbook(tmp_path / "a.xlsx", {"a": [[None], ["x", None, None, "y"], [1, 2, None, 3]]})
+    table = read_source("a.xlsx", base=tmp_path)
+    assert table.frame.columns == ["x", "column_2", "y"]
+    assert table.frame.rows() == [(1, 2, 3)]
+    assert [finding.key for finding in table.findings] == ["unnamed_columns"]
+    write_workbook(tmp_path / "a.xlsx", {"a": [["x", "x", "x_1"], [1, 2, 3]]})
+    with pytest.raises(DataError, match=r"the column name x stands 2 times in a.xlsx"):
+        read_source("a.xlsx", base=tmp_path)
 
 
 def test_a_late_text_among_numbers_is_kept(tmp_path: Path) -> None:

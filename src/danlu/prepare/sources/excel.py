@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import polars as pl
 
 from danlu.base.devices import need
 from danlu.base.errors import DataError, nearest
+from danlu.prepare.prepared import Finding
 from danlu.prepare.sources.nested import flattened
 from danlu.prepare.sources.table import Table, located
 
@@ -30,15 +32,19 @@ class Excel:
         """All rows; those without any cell are left out.
 
         Raises:
-            DataError: no such file or sheet, no workbook, several sheets and none named, or no rows.
+            DataError: no such file or sheet, no workbook, several sheets and none named, two
+                columns of one name, or no rows.
             MissingExtraError: fastexcel, which reads workbooks, is not installed.
         """
         path = located(source, base)
         excel = need("fastexcel", "data")
         try:
-            names = excel.read_excel(path).sheet_names
-            sheet = _chosen(names, self.sheet, path)
-            frame = pl.read_excel(path, sheet_name=sheet, infer_schema_length=None, raise_if_empty=False)
+            book = excel.read_excel(path)
+            sheet = _chosen(book.sheet_names, self.sheet, path)
+            header = book.load_sheet(sheet, header_row=None, n_rows=1, dtypes="string").to_polars()
+            frame = pl.read_excel(
+                path, sheet_name=sheet, infer_schema_length=None, raise_if_empty=False, drop_empty_cols=False
+            )
         except (excel.FastExcelError, pl.exceptions.PolarsError, OSError, ValueError) as error:
             reason = (str(error).strip().splitlines() or ["no reason given"])[0]
             raise DataError(
@@ -50,7 +56,31 @@ class Excel:
             raise DataError(
                 f"the sheet {sheet} of {path.name} has no rows", where=str(path), hint="name the sheet that has them"
             )
-        return Table(frame=flattened(frame), files=(path,))
+        frame, findings = _named(frame, [str(cell or "").strip() for cell in header.row(0)], path)
+        return Table(frame=flattened(frame), files=(path,), findings=findings)
+
+
+def _named(frame: pl.DataFrame, header: list[str], path: Path) -> tuple[pl.DataFrame, tuple[Finding, ...]]:
+    """The frame with names made up where the header has none, and a note of it; without columns that are all empty."""
+    twice = [name for name, times in Counter(filter(None, header)).items() if times > 1]
+    if twice:
+        raise DataError(
+            f"the column name {twice[0]} stands {header.count(twice[0])} times in {path.name}",
+            where=str(path),
+            hint="give every column its own name",
+        )
+    made = {
+        old: f"column_{number}"
+        for number, (old, name) in enumerate(zip(frame.columns, header, strict=True), 1)
+        if not name
+    }
+    frame = frame.drop(name for name in made if frame[name].null_count() == frame.height)
+    frame = frame.rename({old: new for old, new in made.items() if old in frame.columns})
+    unnamed = [name for name in made.values() if name in frame.columns]
+    if not unnamed:
+        return frame, ()
+    message = f"{len(unnamed)} columns of {path.name} have no name; they are called {', '.join(unnamed[:5])}"
+    return frame, (Finding(key="unnamed_columns", severity="note", message=message, columns=tuple(unnamed)),)
 
 
 def _chosen(names: list[str], sheet: str | None, path: Path) -> str:
