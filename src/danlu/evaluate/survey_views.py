@@ -132,7 +132,7 @@ def _strength(value: float | None) -> str:
 
 
 def _bar(share: float) -> str:
-    return _wide("", [_rect("s0", 0, 180 * share, 20, 12)])
+    return _wide("", [_rect("s0", 0, 180 * share, 6, 12)])
 
 
 def _stacks(name: str, one: Mapping[str, Any]) -> str:

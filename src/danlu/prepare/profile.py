@@ -79,11 +79,12 @@ def _numbers(values: np.ndarray) -> dict[str, Any]:
         return {}
     quantiles = np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95])
     counts, edges = _histogram(values)
+    largest = max(float(np.abs(values).max()), 1e-300)  # squares of very large numbers would overflow
     return {
         "min": float(values.min()),
         "max": float(values.max()),
-        "mean": float(values.mean()),
-        "std": float(values.std()),
+        "mean": float((values / largest).mean() * largest),
+        "std": float((values / largest).std() * largest),
         "quantiles": dict(zip(("0.05", "0.25", "0.5", "0.75", "0.95"), quantiles.tolist(), strict=True)),
         "histogram": {"edges": edges.tolist(), "counts": counts.tolist()},
     }

@@ -75,3 +75,20 @@ def test_pictures_are_shown_with_their_labels(tmp_path: Path, capsys: pytest.Cap
     assert execute(["profile", "sample:digits", "-o", str(page)]) == 0
     assert "1,797 rows, 2 columns" in capsys.readouterr().out
     assert page.read_text(encoding="utf-8").count("data:image/png;base64,") == 12
+
+
+def test_columns_of_every_kind_and_of_extremes_have_their_place_on_the_page() -> None:
+    frame = pl.DataFrame(
+        {
+            "huge": [1e300 * row for row in range(-10, 10)],
+            "same": [7] * 20,
+            "none": pl.Series([None] * 20, dtype=pl.String),
+            "list": [[1, 2]] * 20,
+            "bytes": [b"x"] * 20,
+            "flag": [True, False] * 10,
+        }
+    )
+    found = survey(frame, None, base=Path(), progress=Quiet())
+    assert found.columns["huge"]["std"] == pytest.approx(5.766e300, rel=1e-3)
+    page = survey_page(found)
+    assert all(f">{name}<" in page for name in frame.columns)
