@@ -14,6 +14,7 @@ from danlu.prepare.splits import TRAIN
 
 _MAX_ROWS = 20_000
 _MIN_ROWS = 50
+_FIRST_ROWS = 1_000  # tell at once that most columns are not constant
 _MIN_CORRELATION = 0.999
 _MIN_VARIED = 10  # rows that are not the commonest value: fewer agree by chance
 _MAX_VALUES = 50  # of columns that are compared value by value
@@ -23,6 +24,7 @@ _MAX_FOUND = 20
 def find_constant(data: Audited) -> list[Finding]:
     """Columns of one value in the training rows; such of one value in all rows are left out before."""
     train = pl.Series(np.flatnonzero(data.codes == TRAIN))
+    some = train.head(_FIRST_ROWS)
     return [
         Finding(
             key=f"constant:{name}",
@@ -34,7 +36,7 @@ def find_constant(data: Audited) -> list[Finding]:
             evidence={"train_rows": len(train)},
         )
         for name, values in data.parsed.items()
-        if data.type(name) != "image" and values.gather(train).n_unique() == 1
+        if data.type(name) != "image" and all(values.gather(rows).n_unique() == 1 for rows in (some, train))
     ]
 
 

@@ -11,7 +11,7 @@ from danlu.prepare.prepared import Finding
 from danlu.prepare.splits import TEST, TRAIN
 
 _MIN_SHARE = 0.01  # fewer are what chance makes of alike cases: 0.5 % of telco_churn, 0.1 % of diamonds
-_DIGITS = 3
+_DROPPED_BITS = 52 - 9  # nine of a double's 52 binary digits are nearly three decimal ones
 _ODD = r"[\s\p{P}]+"
 
 
@@ -25,17 +25,17 @@ def find_near_duplicates(data: Audited) -> list[Finding]:
     coarse = {name: _coarse(values, 0.0) for name, values in columns.items()}
     if all(coarse[name] is values for name, values in columns.items()):
         return []
-    if shared_by_chance(data, {name: coarse[name] for name in data.parsed}) >= MAX_BY_CHANCE:
-        return []
     train, test = data.codes == TRAIN, data.codes == TEST
     exact = np.isin(data.row_keys[test], data.row_keys[train])
+    # What lies across a step of one grid lies within one of the other.
+    shifted = {name: _coarse(one, 0.5) if one.dtype.is_float() else coarse[name] for name, one in columns.items()}
     near = np.zeros(int(test.sum()), bool)
-    for shift in (0.0, 0.5):  # what lies across a step of one grid lies within one of the other
-        keys = data.with_target(data.keys({name: _coarse(values, shift) for name, values in columns.items()}))
+    for grid in (coarse, shifted):
+        keys = data.with_target(data.keys(grid))
         near |= np.isin(keys[test], keys[train])
     near &= ~exact
     share = float(near.mean())
-    if share < _MIN_SHARE:
+    if share < _MIN_SHARE or shared_by_chance(data, {name: coarse[name] for name in data.parsed}) >= MAX_BY_CHANCE:
         return []
     return [
         Finding(
@@ -68,10 +68,6 @@ def _coarse(values: pl.Series, shift: float) -> pl.Series:
 
 
 def _rounded(values: pl.Series, shift: float) -> pl.Series:
-    """Numbers as the place of their step: a thousandth of the power of ten below them."""
-    numbers = values.to_numpy()
-    with np.errstate(divide="ignore", invalid="ignore"):
-        size = np.floor(np.log10(np.abs(numbers)))
-        steps = np.floor(numbers / 10.0 ** (size - _DIGITS + 1) + shift)
-    whole = np.where(numbers == 0, 0.0, steps + np.where(np.isfinite(size), size, 0.0) / 1000)
-    return pl.Series(values.name, whole, nan_to_null=True)
+    """Numbers as the place of their step: what is left of their bits, one in 512 to 1,024 parts fine."""
+    bits = (values.cast(pl.Float64).to_numpy() + 0.0).view(np.int64)  # -0.0 + 0.0 is 0.0
+    return pl.Series(values.name, (bits + int(shift * (1 << _DROPPED_BITS))) >> _DROPPED_BITS)
