@@ -43,6 +43,7 @@ CATALOG: dict[str, dict[str, str]] = {
     },
     "fusions": {"concat": "danlu.design.fusion.concat:Concat"},
     "heads": {
+        "default": "danlu.design.heads.vector:VectorHead",
         "binary": "danlu.design.heads.vector:BinaryHead",
         "multiclass": "danlu.design.heads.vector:MultiClassHead",
         "regression": "danlu.design.heads.vector:RegressionHead",

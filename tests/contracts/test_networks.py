@@ -140,6 +140,11 @@ def test_a_head_of_another_task_is_refused() -> None:
         network("all", "sold", design={"head": "regression"})
 
 
+def test_options_without_a_name_are_of_the_tasks_own_head() -> None:
+    built = network("all", "grade", design={"head": {"num_layers": 1, "width": 8}})
+    assert built.description["head"] == {"name": "multiclass", "num_layers": 1, "width": 8, "dropout": 0.0}
+
+
 def test_encoders_are_chosen_by_name_then_type_then_star() -> None:
     sections = {
         "design": {

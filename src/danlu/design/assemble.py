@@ -74,7 +74,7 @@ def _description(section: Design, schema: Schema, task: Task) -> dict[str, Any]:
         group = repr(sorted(part.items())) if kind.joins else column.name
         groups.setdefault(group, {**part, "columns": []})["columns"].append(column.name)
     head = section.head
-    name = head.name if head else task.head
+    name = head.name if head and head.name != "default" else task.head
     allowed: tuple[str, ...] = catalog.find("heads", name).tasks  # type: ignore[attr-defined]
     if task.name not in allowed:
         message = f"is {name}, but the target {schema.target.name} makes this a {task.name} task"

@@ -73,7 +73,7 @@ def test_shorthand_can_be_overridden(path: Path) -> None:
         ("train.optimizer.betas=1", "train.optimizer.betas is not an option of sgd", ""),
         ("data=nowhere.csv", "data is nowhere.csv, and there is no such file", ""),
         ("train.epochs.x=1", "train.epochs must be a whole number or auto, not a mapping", ""),
-        ("design.head.dropout=0.5", "design.head.name is missing", "add a name: one of"),
+        ("data.reader.header=true", "data.reader.name is missing", "add a name: one of"),
         ("compress.try.3=int8_static", "the override names compress.try.3, but compress.try is a list of 1", "from 0"),
         ("train.epochs", "the override is not path=value", "write it as train.epochs=5"),
         ("=5", "the override is not path=value", ""),

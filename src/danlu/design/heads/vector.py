@@ -15,8 +15,8 @@ from danlu.design.layers.dense import Dense, linear
 
 
 @dataclass(frozen=True, kw_only=True)
-class BinaryHead:
-    """Two classes: one logit, of the second.
+class VectorHead:
+    """The task's own head: optional dense layers, then a linear layer to as many outputs as the task has.
 
     Attributes:
         num_layers: dense layers before the last one.
@@ -24,7 +24,7 @@ class BinaryHead:
         dropout: share of the joined vector, and of each layer's units, silenced in training.
     """
 
-    tasks: ClassVar[tuple[str, ...]] = ("binary",)
+    tasks: ClassVar[tuple[str, ...]] = ("binary", "multiclass", "regression")
 
     num_layers: Annotated[int, Ge(0), Le(16)] = 0
     width: Annotated[int, Ge(1), Le(8192)] = 128
@@ -39,14 +39,21 @@ class BinaryHead:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MultiClassHead(BinaryHead):
+class BinaryHead(VectorHead):
+    """Two classes: one logit, of the second."""
+
+    tasks: ClassVar[tuple[str, ...]] = ("binary",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MultiClassHead(VectorHead):
     """K classes: their K logits."""
 
     tasks: ClassVar[tuple[str, ...]] = ("multiclass",)
 
 
 @dataclass(frozen=True, kw_only=True)
-class RegressionHead(BinaryHead):
+class RegressionHead(VectorHead):
     """A number: its scaled value."""
 
     tasks: ClassVar[tuple[str, ...]] = ("regression",)

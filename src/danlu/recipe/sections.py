@@ -1,0 +1,401 @@
+"""The sections of a recipe, one class each, defaults and ranges beside the options.
+
+A component (an optimizer, an encoder, …) is written as its name or as a mapping with its name and options; it is
+checked against the constructor it names (`recipe/components.py`, `base/registry.py`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from annotated_types import Ge, Gt, Le, Lt, MinLen
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from danlu import catalog
+from danlu.recipe.components import Choice, ColumnEntry, Component, located, not_one_of, together, wrong
+from danlu.recipe.faults import describe_value
+from danlu.recipe.naming import is_frame
+
+Faults = list[tuple[tuple[str | int, ...], Any, PydanticCustomError]]
+
+
+class Section(BaseModel):
+    """A part of a recipe: unknown keys are errors, types are strict, values do not change."""
+
+    # Defaults are validated so that a default component is in the same normal form as one that is written.
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        allow_inf_nan=False,
+        arbitrary_types_allowed=True,
+        validate_default=True,
+    )
+
+
+_PASSWORD = re.compile(r"://[^:/@\s]*:.*@|://.*(?i:password)=")
+
+
+def _one_path(value: Any) -> str:
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, str):
+        if not value.strip():
+            raise wrong("is empty", "write a path")
+        if _PASSWORD.search(value):
+            raise wrong("holds a password, which the run would hold", "remove it; set DANLU_SQL_PASSWORD")
+        return value
+    raise wrong(f"must be a path or sample:NAME, not {describe_value(value)}")
+
+
+def _rows(value: Any) -> Any:
+    """Check a source: paths become texts, a data frame stays what it is."""
+    if value is None or is_frame(value):
+        return value
+    if not isinstance(value, (list, tuple)):
+        return _one_path(value)
+    if not value:
+        raise wrong("is an empty list", "write at least one path")
+    return [_one_path(item) for item in value]
+
+
+def _dump_rows(value: Any) -> Any:
+    """A source as it is written in YAML; a data frame cannot be, its content is hashed elsewhere."""
+    return "frame" if is_frame(value) else value
+
+
+_PATH = {"type": "string"}
+_ROWS_SCHEMA = {"anyOf": [_PATH, {"type": "array", "items": _PATH, "minItems": 1}, {"type": "null"}]}
+Rows = Annotated[Any, BeforeValidator(_rows), PlainSerializer(_dump_rows), WithJsonSchema(_ROWS_SCHEMA)]
+
+
+class Join(Section):
+    """A side table: its columns are added to the rows that have its key, before anything else is done with them.
+
+    Attributes:
+        source: a file, a glob, a folder, `sample:NAME` or a database.
+        key: the column of equal values, in which no value may stand twice in the side table; or, where the names differ
+            or it takes several columns, a mapping of the rows' column to the side table's.
+        columns: what to add; by default all but the key.
+        reader: how to read it, where its name does not tell.
+    """
+
+    source: Annotated[str, BeforeValidator(_one_path), WithJsonSchema(_PATH)]
+    key: Annotated[str, MinLen(1)] | Annotated[dict[str, str], MinLen(1)]
+    columns: Annotated[list[str], MinLen(1)] | None = None
+    reader: Annotated[Choice, Component("sources")] | None = None
+
+
+class Data(Section):
+    """Where the rows are, what to predict, and what differs from what is inferred.
+
+    Attributes:
+        source: a file, a glob, a list of files, a folder of class folders of pictures, a folder of idx files,
+            `sample:NAME`, a database (`sqlite:///FILE`, `postgresql://USER@HOST/DATABASE`), or (in Python) a data
+            frame. Paths are relative to the recipe's folder.
+        train: training rows, where the splits are given as files; then `test` (and perhaps `validation`) too.
+        validation: validation rows, given as files.
+        test: test rows, given as files.
+        target: the column to predict.
+        reader: how to read the source, where its name does not tell.
+        join: side tables whose columns are added to the rows first. Rows to predict for must bring those columns.
+        missing_values: texts that stand for a missing value, besides blanks.
+        columns: column name → its type, or its type and options; only what differs from what is inferred.
+    """
+
+    source: Rows = None
+    train: Rows = None
+    validation: Rows = None
+    test: Rows = None
+    target: Annotated[str, MinLen(1)]
+    reader: Annotated[Choice, Component("sources")] | None = None
+    join: list[Join] = []
+    missing_values: list[str] = ["?", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "-", "缺失", "无"]
+    columns: dict[str, ColumnEntry] = {}
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _rules(cls, given: Any, handler: ValidatorFunctionWrapHandler) -> Self:
+        """One kind of source; the target is a column that is used."""
+        faults: Faults = []
+        if isinstance(given, Mapping):
+            files = [name for name in ("train", "validation", "test") if given.get(name) is not None]
+            source = given.get("source")
+            if source is None and "train" not in files:
+                faults.append(((), given, wrong("has no source", "add `source: FILE`, or `train` and `test`")))
+            elif source is not None and files:
+                message = f"stands beside data.{files[0]}: the rows come from one source or from files for each split"
+                faults.append((("source",), source, wrong(message, f"remove source or {', '.join(files)}")))
+            elif source is None and "test" not in files:
+                faults.append(((), given, wrong("has train without test", "add `test: FILE`, or use `source` alone")))
+            faults += _target_is_used(given)
+        result: Self = together(given, handler, faults)
+        return result
+
+
+def _target_is_used(given: Mapping[str, Any]) -> Faults:
+    target, columns = given.get("target"), given.get("columns")
+    entry = columns.get(target) if isinstance(columns, Mapping) and isinstance(target, str) else None
+    kind = entry.get("type") if isinstance(entry, Mapping) else entry
+    if kind != "ignore":
+        return []
+    return [(("columns", str(target)), entry, wrong("is ignore, but it is the target", "remove the line"))]
+
+
+class SplitBy(Section):
+    """Split by a column instead of by chance: exactly one of these.
+
+    Attributes:
+        group: rows with an equal value in this column stay together.
+        time: the oldest rows train, the newest test, by this column.
+        column: this column says `train`, `validation` or `test` for each row.
+    """
+
+    group: str | None = None
+    time: str | None = None
+    column: str | None = None
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _one(cls, given: Any, handler: ValidatorFunctionWrapHandler) -> Self:
+        faults: Faults = []
+        named = [name for name in ("group", "time", "column") if isinstance(given, Mapping) and given.get(name)]
+        if isinstance(given, Mapping) and (len(named) > 1 or not given):
+            text = f"has {' and '.join(named)}" if named else "is empty"
+            faults.append(((), given, wrong(f"{text}; it takes one of group, time, column", "keep one")))
+        result: Self = together(given, handler, faults)
+        return result
+
+
+class Fold(Section):
+    """One fold of several: its rows test, and `danlu run --folds` runs them all.
+
+    Attributes:
+        number: which fold tests, from 0.
+        of: how many folds there are.
+        repeat: which deal of the rows into folds, from 0; each deals anew.
+    """
+
+    number: Annotated[int, Ge(0)] = 0
+    of: Annotated[int, Ge(2), Le(100)] = 5
+    repeat: Annotated[int, Ge(0)] = 0
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _one_of_them(cls, given: Any, handler: ValidatorFunctionWrapHandler) -> Self:
+        faults: Faults = []
+        if isinstance(given, Mapping):
+            number, count = given.get("number", 0), given.get("of", 5)
+            if isinstance(number, int) and isinstance(count, int) and number >= count >= 2:
+                message = f"is {number}, but {count} folds are numbered 0 … {count - 1}"
+                faults.append((("number",), number, wrong(message, f"lower it to {count - 1} or less")))
+        result: Self = together(given, handler, faults)
+        return result
+
+
+class SplitRecipe(Section):
+    """Which rows are for what.
+
+    Attributes:
+        validation: share of rows that choose among models; taken from the training rows where files or a fold are set.
+        test: share of rows that measure the result once; not used where files or a fold are set.
+        by: `stratified` keeps the classes' shares (a number target is binned), `random` does not.
+        fold: one fold tests instead of a share. Split by time, folds are windows: all that is older trains.
+        gap: share or count of rows left out before the validation rows and before the test rows of a split by time.
+    """
+
+    validation: Annotated[float, Gt(0), Lt(1)] = 0.1
+    test: Annotated[float, Gt(0), Lt(1)] = 0.2
+    by: Literal["stratified", "random"] | SplitBy = "stratified"
+    fold: Fold | None = None
+    gap: Annotated[int, Ge(0)] | Annotated[float, Gt(0), Lt(1)] = 0
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _leaves_training_rows(cls, given: Any, handler: ValidatorFunctionWrapHandler) -> Self:
+        faults: Faults = []
+        if isinstance(given, Mapping):
+            shares = [given.get("validation", 0.1), given.get("test", 0.2)]
+            if all(isinstance(share, (int, float)) and 0 < share < 1 for share in shares) and sum(shares) >= 1:
+                message = f"leaves no training rows: validation {shares[0]} and test {shares[1]} make {sum(shares):g}"
+                faults.append(((), given, wrong(message, "lower them until their sum is below 1")))
+            faults += _of_no_use(given)
+        result: Self = together(given, handler, faults)
+        return result
+
+
+def _of_no_use(split: Mapping[str, Any]) -> Faults:
+    """Options of a split that its kind would pass over."""
+    by, fold, gap = split.get("by"), split.get("fold"), split.get("gap")
+    column, time = (
+        (by.get(name) if isinstance(by, Mapping) else getattr(by, name, None)) for name in ("column", "time")
+    )
+    repeat = fold.get("repeat", 0) if isinstance(fold, Mapping) else getattr(fold, "repeat", 0)
+    faults: Faults = []
+    if column and fold is not None:
+        message = f"stands beside by.column: {column} says already which rows test"
+        faults.append((("fold",), fold, wrong(message, "keep one")))
+    if time and repeat:
+        message = f"is {repeat}, but time deals the rows into the same folds each time"
+        faults.append((("fold", "repeat"), repeat, wrong(message, "remove it")))
+    if gap and not time:
+        faults.append((("gap",), gap, wrong("is for a split by time", "remove it, or split `by: {time: COLUMN}`")))
+    return faults
+
+
+class Prepare(Section):
+    """Step 1.
+
+    Attributes:
+        split: which rows train, validate and test.
+        accept: keys of findings that would stop the run and that you have looked at.
+        max_rejected: share of rows (broken pictures, unreadable lines) past which the run stops.
+    """
+
+    split: SplitRecipe = Field(default_factory=SplitRecipe)
+    accept: list[str] = []
+    max_rejected: Annotated[float, Ge(0), Le(1)] = 0.01
+
+
+class Design(Section):
+    """Step 2.
+
+    Attributes:
+        encoders: column name, column type or `*` → its encoder; `default` is the one its type brings.
+        fusion: how encoded columns are joined.
+        head: from the joined vector to the outputs; `default` is the task's own.
+    """
+
+    encoders: dict[str, Literal["default"] | Annotated[Choice, Component("encoders")]] = {"*": "default"}
+    fusion: Annotated[Choice, Component("fusions", default="concat")] = Choice(name="concat")
+    head: Annotated[Choice, Component("heads", default="default")] | None = None
+
+
+def _metric(value: Any) -> Any:
+    if isinstance(value, str) and value not in catalog.names("metrics"):
+        raise not_one_of(value, catalog.names("metrics"))
+    return value
+
+
+MetricName = Annotated[str, BeforeValidator(_metric), WithJsonSchema({"x-danlu-family": "metrics"})]
+
+
+class EarlyStop(Section):
+    """Stop when validation no longer gets better.
+
+    Attributes:
+        monitor: the metric to watch; by default the task's own. The best checkpoint is the best by this.
+        patience: epochs without an improvement before the run stops.
+        min_delta: what counts as an improvement, in the metric's own unit.
+    """
+
+    monitor: MetricName | None = None
+    patience: Annotated[int, Ge(1)] = 8
+    min_delta: Annotated[float, Ge(0)] = 0.0
+
+
+def _device(value: Any) -> Any:
+    if isinstance(value, str) and not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", value):
+        raise not_one_of(value, ("auto", "cpu", "cuda", "cuda:0", "mps"))
+    return value
+
+
+class Train(Section):
+    """Step 3.
+
+    Attributes:
+        optimizer: how weights follow gradients.
+        schedule: how the step size changes over the run.
+        epochs: passes over the training rows; `auto` gives small data more of them.
+        batch_size: rows in a step; `auto` grows with the data from 32 to 512.
+        accumulate: batches whose gradients are added up before one optimizer step.
+        clip_norm: largest norm of all gradients together; none does not clip.
+        l1: weight of the sum of absolute weights, added to the loss.
+        class_weights: `balanced` weights rows by the inverse share of their class; or class → weight.
+        early_stop: when to stop before the last epoch; none runs them all.
+        device: where the network is trained: auto, cpu, cuda, cuda:0 (a card by its number) or mps.
+        checkpoint_s: seconds between two checkpoints within an epoch; each epoch's end writes one too.
+    """
+
+    optimizer: Annotated[Choice, Component("optimizers", default="adamw")] = Choice(name="adamw")
+    schedule: Annotated[Choice, Component("schedules", default="cosine")] = Choice(name="cosine")
+    epochs: Annotated[int, Ge(1)] | Literal["auto"] = "auto"
+    batch_size: Annotated[int, Ge(1)] | Literal["auto"] = "auto"
+    accumulate: Annotated[int, Ge(1)] = 1
+    clip_norm: Annotated[float, Gt(0)] | None = None
+    l1: Annotated[float, Ge(0)] = 0.0
+    class_weights: Literal["balanced"] | dict[str, Annotated[float, Gt(0)]] | None = None
+    early_stop: EarlyStop | None = Field(default_factory=EarlyStop)
+    device: Annotated[str, BeforeValidator(_device)] = "auto"
+    checkpoint_s: Annotated[float, Gt(0)] = 30.0
+
+
+class Evaluate(Section):
+    """Step 4.
+
+    Attributes:
+        metrics: what is scored; by default the task's own. The first is the main one.
+        bootstrap: resamples behind each interval.
+        confidence: share of resamples inside each interval.
+        baselines: what the network is held against, trained on the same rows.
+    """
+
+    metrics: Annotated[list[MetricName], MinLen(1)] | None = None
+    bootstrap: Annotated[int, Ge(0), Le(100_000)] = 1000
+    confidence: Annotated[float, Gt(0), Lt(1)] = 0.95
+    baselines: list[Literal["majority", "boosting"]] = ["majority", "boosting"]
+
+
+class Compress(Section):
+    """Step 5.
+
+    Attributes:
+        variants: what to try beside fp32 (`try` in a recipe).
+        max_drop: largest loss of the main metric against fp32, relative to it, before a variant is refused.
+        batch_size: rows in a batch when latency is measured.
+    """
+
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True, serialize_by_alias=True)
+
+    variants: list[Annotated[Choice, Component("variants")]] = Field(default=[Choice(name="int8_dynamic")], alias="try")
+    max_drop: Annotated[float, Ge(0), Le(1)] = 0.01
+    batch_size: Annotated[int, Ge(1)] = 1
+
+    @field_validator("variants")
+    @classmethod
+    def _named_once(cls, variants: list[Choice]) -> list[Choice]:
+        names = [variant.name for variant in variants]
+        twice = [index for index, name in enumerate(names) if name in names[:index]]
+        if twice:
+            raise located([((twice[0],), names[twice[0]], wrong(f"is {names[twice[0]]} a second time", "remove it"))])
+        return variants
+
+
+class Deploy(Section):
+    """Step 6.
+
+    Attributes:
+        formats: what the network is exported to.
+        tolerance: largest difference between a served output and the trained network's, in the output's own scale
+            (relative to the larger of 1 and the output).
+        variant: what is released: `fp32`, a variant by name, or `auto`: fp32 where it meets `require`, else the
+            smallest accepted variant that does.
+    """
+
+    formats: Annotated[list[Annotated[Choice, Component("exporters")]], MinLen(1)] = [Choice(name="onnx")]
+    tolerance: Annotated[float, Gt(0)] = 1e-4
+    variant: str = "auto"
