@@ -12,7 +12,7 @@ import numpy as np
 
 # Powers are searched where float64 neither runs out of digits (e^-16) nor of range (e^60), and where they still differ.
 _DIGITS = 16.0
-_RANGE = 60.0
+_RANGE = 20.0
 _STRONGEST = 1000.0
 _TOLERANCE = 1e-7
 _GOLDEN = (5**0.5 - 1) / 2
