@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from danlu.base.errors import DanluError, RecipeError
     from danlu.base.progress import Progress
     from danlu.bundle.bundle import Bundle, load
-    from danlu.pipeline import Folds, Result, cross_validate, run
+    from danlu.cross_validation import Folds, cross_validate
+    from danlu.pipeline import Result, run
     from danlu.recipe.reading import read_recipe
     from danlu.recipe.schema import Recipe
 
@@ -27,11 +28,11 @@ __version__ = "0.1.0"
 _HOMES = {
     "Bundle": "danlu.bundle.bundle",
     "DanluError": "danlu.base.errors",
-    "Folds": "danlu.pipeline",
+    "Folds": "danlu.cross_validation",
     "Recipe": "danlu.recipe.schema",
     "RecipeError": "danlu.base.errors",
     "Result": "danlu.pipeline",
-    "cross_validate": "danlu.pipeline",
+    "cross_validate": "danlu.cross_validation",
     "load": "danlu.bundle.bundle",
     "read_recipe": "danlu.recipe.reading",
     "run": "danlu.pipeline",

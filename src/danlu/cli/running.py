@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from danlu.pipeline import Folds, Result
+    from danlu.cross_validation import Folds
+    from danlu.pipeline import Result
 
 
 def run_until(step: str, recipe: str, overrides: list[str] | None, runs: Path, quiet: bool) -> Result:
@@ -27,7 +28,7 @@ def run_folds(recipe: str, overrides: list[str] | None, folds: int, repeats: int
     from danlu.base.progress import choose_progress
     from danlu.cli.options import recipe_of
     from danlu.cli.summary import fold_lines
-    from danlu.pipeline import cross_validate
+    from danlu.cross_validation import cross_validate
 
     whole = recipe_of(recipe, overrides)
     result = cross_validate(whole, folds=folds, repeats=repeats, root=runs, progress=choose_progress(quiet=quiet))

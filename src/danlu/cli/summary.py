@@ -12,9 +12,10 @@ from danlu.cli.table import table_lines
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from danlu.cross_validation import Folds
     from danlu.deploy.step import Deployed
     from danlu.evaluate.scores import Scores
-    from danlu.pipeline import Folds, Result
+    from danlu.pipeline import Result
     from danlu.prepare.prepared import Finding, Prepared
 
 

@@ -12,7 +12,7 @@ from annotated_types import Ge, Le
 
 from danlu.base.errors import nearest
 from danlu.columns.column import Arrays, Field, State
-from danlu.columns.fault import bad_value, no_values, show, wrong_dtype, wrong_option
+from danlu.columns.fault import bad_value, check_fill, no_values, show, wrong_dtype, wrong_option
 from danlu.columns.hashing import hash_codes
 from danlu.columns.spelling import normalize
 
@@ -158,12 +158,7 @@ class Category:
         return CategoryState(tuple(order), fill, marks)
 
     def _check(self, values: pl.Series) -> None:
-        if (self.missing == "constant") != (self.fill is not None):
-            raise wrong_option(
-                values,
-                f"missing is {self.missing} and fill is {self.fill}",
-                "give fill with `missing: constant`, and only there",
-            )
+        check_fill(values, self.missing, self.fill)
         if self.unseen == "error" and (self.min_count > 1 or self.max_values):
             raise wrong_option(
                 values,

@@ -50,6 +50,13 @@ def wrong_option(values: pl.Series, message: str, hint: str) -> DataError:
     return DataError(message, where=f"column {values.name}", hint=hint)
 
 
+def check_fill(values: pl.Series, missing: str, fill: object) -> None:
+    """`missing: constant` and `fill` go together. Raises DataError."""
+    if (missing == "constant") != (fill is not None):
+        message = f"missing is {missing} and fill is {fill}"
+        raise wrong_option(values, message, "give fill with `missing: constant`, and only there")
+
+
 def show(value: object) -> str:
     """A value as an error shows it: quoted, and cut where it is long."""
     text = repr(value)

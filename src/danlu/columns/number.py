@@ -15,7 +15,7 @@ import polars as pl
 from annotated_types import Gt
 
 from danlu.columns.column import Arrays, Field, State
-from danlu.columns.fault import bad_value, no_values, wrong_dtype, wrong_option
+from danlu.columns.fault import bad_value, check_fill, no_values, wrong_dtype, wrong_option
 from danlu.columns.outliers import LIMITS, count_outside, find_bounds
 from danlu.columns.scales import Scale, fit_scale
 
@@ -160,12 +160,7 @@ class Number:
         return NumberState(fill, marks, scale.figures, scale.quantiles, scale.scores, bounds, num_outside)
 
     def _check(self, values: pl.Series) -> None:
-        if (self.missing == "constant") != (self.fill is not None):
-            raise wrong_option(
-                values,
-                f"missing is {self.missing} and fill is {self.fill}",
-                "give fill with `missing: constant`, and only there",
-            )
+        check_fill(values, self.missing, self.fill)
         if self.outlier_limit is None:
             return
         if self.outliers == "none":

@@ -324,7 +324,7 @@ class Train(Section):
         batch_size: rows in a step; `auto` grows with the data from 32 to 512.
         accumulate: batches whose gradients are added up before one optimizer step.
         clip_norm: largest norm of all gradients together; none does not clip.
-        l1: weight of the sum of absolute weights, added to the loss.
+        l1: weight of the sum of absolute weights in what is minimised; the loss that is shown is without it.
         class_weights: `balanced` weights rows by the inverse share of their class; or class → weight.
         early_stop: when to stop before the last epoch; none runs them all.
         device: where the network is trained: auto, cpu, cuda, cuda:0 (a card by its number) or mps.
