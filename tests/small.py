@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from danlu.columns.column import Schema, fit_column
+from danlu.columns.column import fit_column
+from danlu.columns.schema import Schema
 from danlu.prepare.prepared import Prepared
 from danlu.recipe.schema import Recipe
 

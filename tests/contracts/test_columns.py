@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from danlu import catalog
 from danlu.base.errors import DataError
 from danlu.base.registry import build, describe, validate
-from danlu.columns.column import Arrays, FittedColumn, Schema, fit_column
+from danlu.columns.column import Arrays, FittedColumn, fit_column
+from danlu.columns.schema import Schema
 
 
 def picture(shade: int, size: tuple[int, int] = (9, 7)) -> bytes:

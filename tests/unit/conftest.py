@@ -15,7 +15,8 @@ import pytest
 
 from danlu.bundle.writing import BundleParts, write_bundle
 from danlu.catalog import CATALOG
-from danlu.columns.column import Arrays, Schema, fit_column
+from danlu.columns.column import Arrays, fit_column
+from danlu.columns.schema import Schema
 
 if TYPE_CHECKING:
     from danlu.base.runs import Run

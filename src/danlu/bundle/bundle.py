@@ -27,7 +27,8 @@ from danlu.bundle.format import (
     parse_json,
 )
 from danlu.bundle.graph import check_graph
-from danlu.columns.column import Arrays, Schema
+from danlu.columns.column import Arrays
+from danlu.columns.schema import Schema
 from danlu.export.session import BATCH, input_types, open_session
 from danlu.tasks.task import Answers, Task, task_for
 

@@ -30,7 +30,7 @@ from danlu.bundle.format import (
     manifest_hash,
     render_manifest,
 )
-from danlu.columns.column import Schema
+from danlu.columns.schema import Schema
 from danlu.tasks.task import task_for
 
 _LIBRARIES = ("numpy", "onnx", "onnxruntime", "polars", "safetensors", "torch")

@@ -14,7 +14,7 @@ from danlu.cli.options import BundleArgument
 if TYPE_CHECKING:
     import polars as pl
 
-    from danlu.columns.column import Schema
+    from danlu.columns.schema import Schema
 
 _AT_ONCE = 10_000
 

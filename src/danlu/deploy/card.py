@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from danlu.columns.column import Schema
+from danlu.columns.schema import Schema
 from danlu.compress.variant import Variant
 from danlu.deploy.parity import Parity
 from danlu.deploy.requirements import Row

@@ -12,7 +12,7 @@ from danlu import catalog
 from danlu.base import registry
 from danlu.base.errors import Fault, RecipeError, nearest
 from danlu.base.seeds import derive
-from danlu.columns.column import Schema
+from danlu.columns.schema import Schema
 from danlu.design.network import Encoder, Network
 from danlu.recipe.schema import Design, Recipe
 from danlu.tasks.task import Task, task_for

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from danlu.columns.column import Schema
+from danlu.columns.schema import Schema
 from danlu.design.network import Encoded, Network
 
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Protocol
 
 from torch import Tensor, nn
 
-from danlu.columns.column import Schema, Slot
+from danlu.columns.schema import Schema, Slot
 from danlu.tasks.task import Task
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from danlu.base.devices import need
 from danlu.base.seeds import derive, generator
-from danlu.columns.column import Schema
+from danlu.columns.schema import Schema
 from danlu.evaluate.pictures import shrink
 from danlu.prepare.prepared import Prepared, Split
 from danlu.tasks.task import Answers, Task

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from danlu.columns.column import Schema
+from danlu.columns.schema import Schema
 from danlu.evaluate.pictures import thumbnail
 from danlu.prepare.prepared import Split
 from danlu.tasks.task import Answers

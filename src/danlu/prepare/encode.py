@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from danlu.base.progress import Task
-from danlu.columns.column import InputSpec, Schema
+from danlu.columns.schema import InputSpec, Schema
 
 _STRETCH_BYTES = 64 << 20
 

@@ -11,7 +11,8 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from danlu.columns.column import Arrays, Schema
+from danlu.columns.column import Arrays
+from danlu.columns.schema import Schema
 
 SPLITS = ("train", "validation", "test")
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from danlu.columns.column import Schema, nulled
+from danlu.columns.column import nulled
 from danlu.columns.number import NumberState
+from danlu.columns.schema import Schema
 from danlu.prepare.choose import Chosen
 
 _NUM_BINS = 20

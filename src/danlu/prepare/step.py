@@ -20,7 +20,8 @@ from danlu.base.errors import DataError
 from danlu.base.files import code_version, fingerprint, read_json, write_bytes, write_json
 from danlu.base.progress import Progress
 from danlu.base.runs import Run
-from danlu.columns.column import FittedColumn, Schema, nulled
+from danlu.columns.column import FittedColumn, nulled
+from danlu.columns.schema import Schema
 from danlu.prepare import findings as reports
 from danlu.prepare.audit import Audited, audit, find_time_order
 from danlu.prepare.cache import cached

@@ -11,8 +11,9 @@ from typing import Any
 import polars as pl
 
 from danlu.base.errors import nearest
-from danlu.columns.column import FittedColumn, Schema
+from danlu.columns.column import FittedColumn
 from danlu.columns.pictures import UnreadableError, count_pixels
+from danlu.columns.schema import Schema
 from danlu.serve.refusal import Refusal
 
 MAX_ROWS = 10_000

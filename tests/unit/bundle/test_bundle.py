@@ -13,7 +13,7 @@ import pytest
 
 from danlu.base.errors import BundleError, DataError
 from danlu.bundle import load
-from danlu.columns.column import Schema
+from danlu.columns.schema import Schema
 
 MakeBundle = Callable[..., Path]
 

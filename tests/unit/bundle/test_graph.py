@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from danlu.base.errors import BundleError
 from danlu.bundle.graph import check_graph, read_graph
-from danlu.columns.column import Schema
+from danlu.columns.schema import Schema
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ import pytest
 from danlu.base.errors import BundleError
 from danlu.bundle import load
 from danlu.bundle.format import LIMITS, manifest_hash, render_manifest
-from danlu.columns.column import Schema
+from danlu.columns.schema import Schema
 
 MakeBundle = Callable[..., Path]
 FILES = ["manifest.json", *LIMITS]

@@ -17,7 +17,7 @@ from danlu.base.errors import BundleError, StorageError
 from danlu.base.runs import Run
 from danlu.bundle import load
 from danlu.bundle.writing import BundleParts, write_bundle
-from danlu.columns.column import Schema
+from danlu.columns.schema import Schema
 
 MakeBundle = Callable[..., Path]
 

@@ -235,7 +235,8 @@ def test_predict_speaks_of_standard_input_not_of_a_file_of_ours(runs: Path) -> N
 
 def test_predict_names_the_files_of_pictures(tmp_path: Path) -> None:
     from danlu.cli.predict import with_files
-    from danlu.columns.column import Schema, fit_column
+    from danlu.columns.column import fit_column
+    from danlu.columns.schema import Schema
 
     pixels = pl.Series("photo", [[[0, 9], [9, 0]], [[9, 0], [0, 9]]])
     kinds = pl.Series("kind", ["a", "b"])

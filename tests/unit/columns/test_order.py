@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 
 from danlu.base.errors import DataError
-from danlu.columns.column import FittedColumn, Schema, fit_column
+from danlu.columns.column import FittedColumn, fit_column
+from danlu.columns.schema import Schema
 
 ORDER = ["low", "middle", "high", "top", "best"]
 

@@ -14,7 +14,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from danlu.base.errors import ExportError, RecipeError
-from danlu.columns.column import Schema
+from danlu.columns.schema import Schema
 from danlu.compress import compress
 from danlu.compress.quantize import Int8Dynamic, Int8Static, quantized_operators
 from danlu.compress.step import judge

@@ -12,7 +12,8 @@ import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 
 from danlu.base.files import hash_file
-from danlu.columns.column import Schema, fit_column
+from danlu.columns.column import fit_column
+from danlu.columns.schema import Schema
 from danlu.design import design
 from danlu.design.trained import Trained
 from danlu.prepare.prepared import SPLITS, Prepared

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from danlu.base.errors import DataError
 from danlu.bundle import Bundle, load
-from danlu.columns.column import Schema
+from danlu.columns.schema import Schema
 from danlu.serve.app import answer_body
 from danlu.serve.refusal import Refusal
 from danlu.serve.rows import MAX_ROWS, parse_body, request_rows, rows_frame

@@ -14,7 +14,7 @@ import torch
 from annotated_types import Ge, Le, Lt
 from torch import Tensor, nn
 
-from danlu.columns.column import Slot
+from danlu.columns.schema import Slot
 from danlu.design.layers.dense import Dense
 from danlu.design.network import Encoded
 

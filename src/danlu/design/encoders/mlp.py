@@ -13,7 +13,7 @@ import torch
 from annotated_types import Ge, Gt, Le, Lt
 from torch import Tensor, nn
 
-from danlu.columns.column import Slot
+from danlu.columns.schema import Slot
 from danlu.design.layers.dense import Activation, Dense
 from danlu.design.layers.number_embedding import LinearEmbedding, PeriodicEmbedding
 from danlu.design.network import Encoded
