@@ -16,6 +16,7 @@ from danlu.prepare.audit.noise import find_label_noise
 from danlu.prepare.audit.order import find_split_words, find_time_order
 from danlu.prepare.audit.personal import find_personal_data
 from danlu.prepare.audit.pictures import find_alike_pictures
+from danlu.prepare.audit.texts import find_alike_texts
 from danlu.prepare.audit.trees import find_not_tested
 from danlu.prepare.audit.values import find_imbalance, find_unseen
 from danlu.prepare.prepared import Finding
@@ -25,6 +26,7 @@ __all__ = ["CHECKS", "Audited", "audit", "find_time_order"]
 CHECKS = (
     find_duplicates,
     find_near_duplicates,
+    find_alike_texts,
     find_alike_pictures,
     find_conflicts,
     find_leaks,

@@ -12,7 +12,7 @@ from danlu.prepare.prepared import Finding
 from danlu.prepare.splits import TEST, TRAIN
 
 # Test rows that also train: past this share scores say little of new rows. Below it they are told of.
-_MAX_SHARED = 0.20
+MAX_SHARED = 0.20
 # Copies that this share of test rows would have by chance are no sign of a fault: such tables have few different rows.
 MAX_BY_CHANCE = 0.01
 
@@ -32,7 +32,7 @@ def find_duplicates(data: Audited) -> list[Finding]:
         chance = shared_by_chance(data, data.parsed)
         whole = data.with_target(data.keys({**data.parsed, **data.others})) if data.others else keys
         certain = float(np.isin(whole[data.codes == TEST], whole[data.codes == TRAIN]).mean())
-        is_error = certain >= _MAX_SHARED and chance < MAX_BY_CHANCE
+        is_error = certain >= MAX_SHARED and chance < MAX_BY_CHANCE
         rows = data.rows[data.codes == TEST][shared]
         found.append(
             Finding(
