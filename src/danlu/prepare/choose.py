@@ -68,7 +68,7 @@ def choose_columns(frame: pl.DataFrame, recipe: Recipe, missing_values: list[str
     """Every column's type and options, in the data's order, the target included.
 
     Raises:
-        DataError: the target or a column that the recipe names is absent, or no column is left to learn from.
+        DataError: the target or a column that the recipe names is absent.
         RecipeError: an option that an inferred type does not have, or out of its range.
     """
     check_names(frame, recipe)
@@ -88,16 +88,21 @@ def choose_columns(frame: pl.DataFrame, recipe: Recipe, missing_values: list[str
     if faults:
         raise RecipeError(faults)
     _check_target(chosen[data.target])
-    if all(one.type == "ignore" for name, one in chosen.items() if name != data.target):
-        raise DataError(
-            f"no column is left to predict {data.target} from: "
-            + "; ".join(
-                f"{one.name}: {one.note or 'ignored'}" for one in list(chosen.values())[:10] if one.type == "ignore"
-            ),
-            where="data.columns",
-            hint="give a column a type in data.columns",
-        )
     return chosen
+
+
+def check_inputs(chosen: Mapping[str, Chosen], target: str) -> None:
+    """Raise DataError where no column is left to predict the target from."""
+    if any(one.type != "ignore" for name, one in chosen.items() if name != target):
+        return
+    raise DataError(
+        f"no column is left to predict {target} from: "
+        + "; ".join(
+            f"{one.name}: {one.note or 'ignored'}" for one in list(chosen.values())[:10] if one.type == "ignore"
+        ),
+        where="data.columns",
+        hint="give a column a type in data.columns",
+    )
 
 
 def choose_all(frame: pl.DataFrame, missing_values: list[str], target: str | None) -> dict[str, Chosen]:

@@ -149,6 +149,8 @@ def check_rejected(table: Table, num_read: int, max_rejected: float) -> list[Fin
 def dropped(parsed: Mapping[str, pl.Series], chosen: Mapping[str, Chosen]) -> tuple[np.ndarray, list[Finding]]:
     """(N,) bool, True for rows that a column's `missing: drop` leaves out, and a finding for each such column.
 
+    Where there is no column, (1,) bool, False.
+
     Args:
         parsed: (N,) values of each input column.
         chosen: every column's type and options.
@@ -168,7 +170,7 @@ def dropped(parsed: Mapping[str, pl.Series], chosen: Mapping[str, Chosen]) -> tu
         for name, drop in drops.items()
         if drop.any()
     ]
-    drop = np.logical_or.reduce(list(drops.values()))
+    drop = np.logical_or.reduce(list(drops.values())) if drops else np.zeros(1, bool)
     if drop.all():
         raise DataError(
             "every row is left out, since a column with `missing: drop` is missing",

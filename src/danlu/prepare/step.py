@@ -25,7 +25,7 @@ from danlu.columns.schema import Schema
 from danlu.prepare import findings as reports
 from danlu.prepare.audit import Audited, audit, find_time_order
 from danlu.prepare.cache import cached
-from danlu.prepare.choose import Chosen, choose_columns, ignored_findings
+from danlu.prepare.choose import Chosen, check_inputs, choose_columns, ignored_findings
 from danlu.prepare.encode import encode_split, write_raw
 from danlu.prepare.prepared import SPLITS, Finding, Prepared
 from danlu.prepare.profile import profile
@@ -104,20 +104,23 @@ class Outlook:
     findings: tuple[Finding, ...]
 
 
-def outlook(recipe: Recipe, progress: Progress, table: Table | None = None) -> Outlook:
+def outlook(
+    recipe: Recipe, progress: Progress, table: Table | None = None, noticed: list[Finding] | None = None
+) -> Outlook:
     """Read, split, audit and fit a recipe's data as `prepare` does, but encode and write nothing.
 
     Args:
         recipe: its sections `data`, `prepare` and `seed` are used.
         progress: told of the work.
         table: the data, where they have been read already.
+        noticed: gets the findings, so that they are known even where it ends with an error.
 
     Raises:
         DataError: the data cannot be used.
         RecipeError: an option of a column whose type was inferred is wrong.
     """
     table = read_data(recipe.data, base=recipe.base) if table is None else table
-    noticed: list[Finding] = []
+    noticed = [] if noticed is None else noticed
     preparation = _Preparation(recipe, table, _hashes(table, progress), noticed, progress)
     rows, chosen = preparation.choose()
     return Outlook(preparation.fit(rows, chosen), _sizes(rows.codes), tuple(noticed))
@@ -204,7 +207,11 @@ class _Preparation:
         self._write(schema, rows, chosen, folder)
 
     def choose(self) -> tuple[_Rows, Mapping[str, Chosen]]:
-        """The rows in use with their splits, audited, and what each column is."""
+        """The rows in use with their splits, audited, and what each column is.
+
+        Raises:
+            DataError: they cannot be used; where no column is left to learn from, what there is has been audited.
+        """
         self.noticed += self.table.findings
         max_rejected = self.recipe.prepare.max_rejected
         check_rejected(self.table, self.table.num_read, max_rejected)
@@ -227,6 +234,7 @@ class _Preparation:
                     by_chance=isinstance(self.recipe.prepare.split.by, str) and rows.table.split is None,
                 )
             )
+        check_inputs(chosen, self.target_name)
         return rows, chosen
 
     def _usable(self, chosen: Mapping[str, Chosen], max_rejected: float) -> _Rows:
@@ -285,7 +293,7 @@ class _Preparation:
                 Finding(key=f"empty:{name}", severity="warning", message=message, columns=(name,), remedy=remedy)
             )
         left = {name: values for name, values in rows.inputs.items() if name not in empty}
-        if not left:
+        if empty and not left:
             raise DataError(
                 f"no input column has values in the training rows: {', '.join(empty[:10])}",
                 where="data.columns",

@@ -118,12 +118,13 @@ def _findings(
     if target is None:
         return seen
     recipe = Recipe.model_validate({"data": source, "target": target}).based(base)
+    noticed: list[Finding] = []
     try:
-        return outlook(recipe, progress, table).findings
+        return outlook(recipe, progress, table, noticed).findings
     except DataError as error:
         message = f"a run would end here: {error.message}"
         told = Finding(key="unusable", severity="error", message=message, remedy=error.hint)
-        return (told, *seen)
+        return (told, *(noticed if len(noticed) > len(seen) else seen))
 
 
 def _parsed(one: Chosen, values: pl.Series) -> pl.Series:

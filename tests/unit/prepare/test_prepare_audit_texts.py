@@ -131,7 +131,7 @@ def test_the_finding_names_the_rows_and_holds_no_text() -> None:
     assert one.rows == (200, 201)
     assert one.evidence["pairs"] == [[200, 100], [201, 101]]
     assert "2 of 50 test rows (4.0%)" in one.message
-    assert "0 the same and 2 with small edits: row 200 that of row 100" in one.message
+    assert "0 but for case and marks, 2 but for small edits: row 200 that of row 100" in one.message
     words = set(itertools.chain(*(text.split() for text in frame["remark"].to_list())))
     assert not {word for word in words if len(word) > 6} & set(one.message.split())
 
@@ -144,7 +144,7 @@ def test_training_texts_that_come_again_are_counted_once_each() -> None:
     assert set(found) == {"repeated_texts:remark"}
     one = found["repeated_texts:remark"]
     assert (one.severity, one.evidence["repeated"]) == ("note", 2)
-    assert "1 the same and 1 with small edits" in one.message
+    assert "1 but for case and marks, 1 but for small edits" in one.message
 
 
 def test_short_texts_and_a_column_of_names_are_not_compared() -> None:

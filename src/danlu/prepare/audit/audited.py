@@ -54,10 +54,15 @@ class Audited:
         """Whether the target is one of several classes."""
         return self.type(self.target.name) in ("category", "boolean")
 
+    @property
+    def compared(self) -> Mapping[str, pl.Series]:
+        """The columns that tell whether rows are copies: the inputs, or where there are none, `others`."""
+        return self.parsed if len(self.parsed) else self.others
+
     @cached_property
     def input_keys(self) -> np.ndarray:
-        """(N,) uint64, equal where all inputs are."""
-        return self.keys(self.parsed)
+        """(N,) uint64, equal where all inputs are; see `compared`."""
+        return self.keys(self.compared)
 
     @cached_property
     def row_keys(self) -> np.ndarray:

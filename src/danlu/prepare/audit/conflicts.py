@@ -17,22 +17,22 @@ def find_conflicts(data: Audited) -> list[Finding]:
     It is a warning where such rows are many, agree in the texts that are not used too, and are not what chance makes
     in a table of few different rows.
     """
-    if not data.has_classes:
+    if not data.has_classes or not data.compared:
         return []
     conflicting, wrong = _conflicts(data, data.input_keys)
     if not conflicting.any():
         return []
     count = len(conflicting)
     certain = _conflicts(data, data.keys({**data.parsed, **data.others}))[1] if data.others else wrong
-    is_by_chance = shared_by_chance(data, data.parsed) >= MAX_BY_CHANCE
+    is_by_chance = shared_by_chance(data, data.compared) >= MAX_BY_CHANCE
     places = np.flatnonzero(conflicting)
     return [
         Finding(
             key="conflicting_labels",
             severity="warning" if certain / count >= _WARN_SHARE and not is_by_chance else "note",
-            message=f"{conflicting.sum():,} of {count:,} rows equal another in every column that is used, but "
-            f"not in {data.target.name}; whatever is learned, {wrong:,} of them "
-            f"({wrong / count:.1%} of all rows) come out wrong",
+            message=f"{conflicting.sum():,} of {count:,} rows equal another in every column that is "
+            f"{'used' if data.parsed else 'there'}, but not in {data.target.name}; whatever is learned, {wrong:,} of "
+            f"them ({wrong / count:.1%} of all rows) come out wrong",
             columns=(data.target.name,),
             rows=tuple(data.rows[places[np.argsort(data.input_keys[places], kind="stable")]][:20].tolist()),
             remedy="look at such rows side by side: mend wrong labels, or add the column that tells them apart",

@@ -23,13 +23,15 @@ def find_duplicates(data: Audited) -> list[Finding]:
     Copies are told by the columns that are used. They stop the run only where they are many, are more than chance makes
     in a table of few different rows, and agree in the texts that are not used too: else they may be separate cases.
     """
+    if not data.compared:
+        return []
     keys = data.row_keys
     train, test = keys[data.codes == TRAIN], keys[data.codes == TEST]
     shared = np.isin(test, train)
     found = []
     if shared.any():
         share = float(shared.mean())
-        chance = shared_by_chance(data, data.parsed)
+        chance = shared_by_chance(data, data.compared)
         whole = data.with_target(data.keys({**data.parsed, **data.others})) if data.others else keys
         certain = float(np.isin(whole[data.codes == TEST], whole[data.codes == TRAIN]).mean())
         is_error = certain >= MAX_SHARED and chance < MAX_BY_CHANCE
@@ -39,7 +41,7 @@ def find_duplicates(data: Audited) -> list[Finding]:
                 key="duplicate_rows",
                 severity="error" if is_error else "warning",
                 message=f"{shared.sum():,} of {len(test):,} test rows ({share:.1%}) are copies of training rows: "
-                "they agree in every column that is used",
+                f"they agree in every column that is {'used' if data.parsed else 'there'}",
                 rows=tuple(rows[:20].tolist()),
                 remedy="remove the copies, or split by a group that keeps them together (prepare.split.by.group)",
                 evidence={

@@ -21,6 +21,8 @@ def find_near_duplicates(data: Audited) -> list[Finding]:
     Whole numbers are compared as they are: a count that differs by one is another. Texts that are not used take part,
     so that two people who are alike in all else stay two. Nothing is told where few different rows make it by chance.
     """
+    if not data.parsed:
+        return []  # texts alone are compared by `find_alike_texts`
     columns = {name: values for name, values in {**data.parsed, **data.others}.items() if values.dtype != pl.Object}
     coarse = {name: _coarse(values, 0.0) for name, values in columns.items()}
     if all(coarse[name] is values for name, values in columns.items()):

@@ -109,8 +109,7 @@ def _across(data: Audited, name: str, texts: _Texts) -> Finding | None:
         key=f"alike_texts:{name}",
         severity="error" if is_error else "warning" if share >= _WARN_SHARE else "note",
         message=f"{name}: {len(twins):,} of {len(test):,} test rows ({share:.1%}) have a training row's text, "
-        f"{equal:,} the same and {len(twins) - equal:,} with small edits{drawn}: row {data.rows[first]} that of row "
-        f"{data.rows[known[numbers[0]][0]]}",
+        f"{_how(equal, len(twins))}{drawn}: row {data.rows[first]} that of row {data.rows[known[numbers[0]][0]]}",
         columns=(name,),
         rows=tuple(data.rows[list(twins)[:_SHOWN]].tolist()),
         remedy="remove the copies, or split by a group that keeps them together (prepare.split.by.group)",
@@ -125,6 +124,10 @@ def _across(data: Audited, name: str, texts: _Texts) -> Finding | None:
             ],
         },
     )
+
+
+def _how(equal: int, count: int) -> str:
+    return f"{equal:,} but for case and marks, {count - equal:,} but for small edits"
 
 
 def _twins(texts: _Texts, test: np.ndarray, train: np.ndarray) -> dict[int, list[int]]:
@@ -172,7 +175,7 @@ def _within(data: Audited, name: str, texts: _Texts) -> Finding | None:
         key=f"repeated_texts:{name}",
         severity="note",
         message=f"{name}: {count:,} of {len(train):,} training rows ({count / len(train):.1%}) repeat another's text, "
-        f"{int((again & repeats).sum()):,} the same and {int((~again & repeats).sum()):,} with small edits",
+        f"{_how(int((again & repeats).sum()), count)}",
         columns=(name,),
         rows=tuple(data.rows[train[repeats]][:_SHOWN].tolist()),
         remedy="if they are not separate cases, remove them: they count twice",
