@@ -53,6 +53,6 @@ def own_target(data: str) -> str:
 
     table = read_source(data, base=Path.cwd())
     if table.target is None:
-        names = ", ".join(table.frame.columns[:30])
+        names = ", ".join(table.held.columns[:30])
         raise DataError("no column to predict was named", where=data, hint=f"add --target with one of {names}")
     return table.target

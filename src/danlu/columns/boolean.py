@@ -49,6 +49,7 @@ class Boolean:
 
     state_type: ClassVar[type[State]] = BooleanState
     encoder: ClassVar[str] = "mlp"
+    late_options: ClassVar[tuple[str, ...]] = ("missing",)
     missing: Literal["own", "drop", "most_frequent"] = "own"
 
     def parse(self, values: pl.Series) -> pl.Series:

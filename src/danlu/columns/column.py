@@ -72,10 +72,13 @@ class Column(Protocol):
     Class attributes:
         state_type: what `fit` returns.
         encoder: the encoder a column of this type has when the recipe names none, or "" where it feeds none.
+        late_options: those that change only what is learned and encoded, not what is parsed, nor what the audit sees
+            (`missing` is one of them but for `drop`).
     """
 
     state_type: ClassVar[type[State]]
     encoder: ClassVar[str]
+    late_options: ClassVar[tuple[str, ...]]
 
     def parse(self, values: pl.Series) -> pl.Series:
         """Raw values (strings from a CSV or a request, or already typed) as this column's own dtype, blanks as nulls.

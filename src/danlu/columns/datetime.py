@@ -55,6 +55,7 @@ class Datetime:
 
     state_type: ClassVar[type[State]] = DatetimeState
     encoder: ClassVar[str] = "mlp"
+    late_options: ClassVar[tuple[str, ...]] = ("missing", "indicator")
     format: str = "auto"
     missing: Literal["drop", "median"] = "median"
     indicator: bool = True

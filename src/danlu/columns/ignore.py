@@ -22,6 +22,7 @@ class Ignore:
 
     state_type: ClassVar[type[State]] = IgnoreState
     encoder: ClassVar[str] = ""
+    late_options: ClassVar[tuple[str, ...]] = ()
 
     def parse(self, values: pl.Series) -> pl.Series:
         """The values as they are."""

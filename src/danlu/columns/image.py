@@ -62,6 +62,7 @@ class Image:
 
     state_type: ClassVar[type[State]] = ImageState
     encoder: ClassVar[str] = "cnn"
+    late_options: ClassVar[tuple[str, ...]] = ()
     size: Literal["auto"] | Annotated[int, Ge(1)] | Annotated[list[Annotated[int, Ge(1)]], Len(2, 2)] = "auto"
     channels: Literal["auto", 1, 3] = "auto"
     resize: Literal["crop", "pad", "stretch"] = "crop"

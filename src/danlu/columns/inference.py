@@ -109,6 +109,8 @@ def infer(values: pl.Series, *, is_target: bool, name: str) -> Inferred:
         return _infer_nested(known)
     if dtype in (pl.Object, pl.Time, pl.Duration, pl.Unknown):
         return Inferred("ignore", {}, f"values of type {dtype} are not used yet", "unsupported")
+    if dtype.is_float() and (found := _infer_fractions(known)):
+        return found
     look = _look(known, len(values), is_target, name)
     if look.num_values == 1 and (is_target or look.num_known == look.num_rows):
         return Inferred("category" if is_target else "ignore", {}, f"it is {show(known[0])} in every row", "constant")
@@ -121,6 +123,14 @@ def infer(values: pl.Series, *, is_target: bool, name: str) -> Inferred:
     if dtype in (pl.Categorical, pl.Enum):
         return _infer_words(_look(known.cast(pl.String), len(values), is_target, name))
     return _infer_text(look)
+
+
+def _infer_fractions(known: pl.Series) -> Inferred | None:
+    """Numbers that are not all whole, before they are counted one by one; None for others."""
+    low, high = float(known.min()), float(known.max())  # type: ignore[arg-type]
+    if low == high or not (np.isfinite(low) and np.isfinite(high)) or (known == known.round()).all():
+        return None
+    return Inferred("number", {}, f"numbers from {low:g} to {high:g}")
 
 
 def _look(known: pl.Series, num_rows: int, is_target: bool, name: str) -> _Look:

@@ -7,6 +7,7 @@ thousands. A NaN is a missing value; an infinite number is an error, since neith
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
@@ -20,6 +21,8 @@ from danlu.columns.outliers import LIMITS, count_outside, find_bounds
 from danlu.columns.scales import Scale, fit_scale
 
 _CURRENCY = "$€£¥￥₹元"
+_FIRST_ROWS = 1_000  # tell at once that most columns of words are no numbers
+_MIN_FRACTIONS = 0.1
 _GROUPED = {  # decimal mark → a number with well-formed thousands; a leading zero is none ("0,567" is not 567)
     ".": r"^[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?$",
     ",": r"^[+-]?[1-9]\d{0,2}(?:\.\d{3})+(?:,\d*)?$",
@@ -40,6 +43,31 @@ def read_numbers(values: pl.Series, decimal: Literal[".", ","] = ".") -> pl.Seri
         return numbers
     rows = left.arg_true()
     return numbers.scatter(rows, _read_decorated(values.gather(rows), decimal))
+
+
+def read_fractions(values: pl.Series, missing_values: Sequence[str] = ()) -> pl.Series | None:
+    """Texts as (N,) float64 where all are plain numbers and a tenth or more are no whole ones; else None.
+
+    Of such a column no text matters any more: no code, date or word is written so. It is told at once, before blanks
+    and missing values are looked for.
+
+    Args:
+        values: (N,) as read.
+        missing_values: texts that stand for a missing value; where one is a number, nothing is told.
+    """
+    if (
+        values.dtype != pl.String
+        or pl.Series(missing_values, dtype=pl.String).cast(pl.Float64, strict=False).is_finite().any()
+    ):
+        return None
+    some = values.head(_FIRST_ROWS).cast(pl.Float64, strict=False)
+    if some.null_count() > values.head(_FIRST_ROWS).null_count():
+        return None
+    numbers = values.cast(pl.Float64, strict=False)
+    count = len(values) - values.null_count()
+    if numbers.null_count() > values.null_count() or not numbers.is_finite().all():
+        return None
+    return numbers if (numbers != numbers.round()).sum() >= max(1, _MIN_FRACTIONS * count) else None
 
 
 def _read_plain(values: pl.Series, decimal: Literal[".", ","]) -> pl.Series:
@@ -107,6 +135,7 @@ class Number:
 
     state_type: ClassVar[type[State]] = NumberState
     encoder: ClassVar[str] = "mlp"
+    late_options: ClassVar[tuple[str, ...]] = ("missing", "fill", "indicator", "scale", "outliers", "outlier_rule", "outlier_limit")
     missing: Literal["drop", "constant", "mean", "median", "most_frequent"] = "median"  # the median bears outliers
     fill: float | None = None
     indicator: bool = True

@@ -47,7 +47,7 @@ def cached(root: Path, key: str, build: Callable[[Path], None], progress: Progre
     try:
         root.mkdir(parents=True, exist_ok=True)
         _sweep(root)
-        with _partial(root, key) as partial:
+        with partial_folder(root, key) as partial:
             build(partial)
             _write_manifest(partial)
             (partial / _LOCK).unlink()
@@ -59,7 +59,7 @@ def cached(root: Path, key: str, build: Callable[[Path], None], progress: Progre
 
 
 @contextlib.contextmanager
-def _partial(root: Path, key: str) -> Iterator[Path]:
+def partial_folder(root: Path, key: str) -> Iterator[Path]:
     """An empty folder to build in, locked for as long as this process lives; gone at the end unless it was renamed."""
     partial = Path(tempfile.mkdtemp(dir=root, prefix=f".{key}.", suffix=".partial"))
     partial.chmod(0o755)
@@ -104,7 +104,7 @@ def _rename(partial: Path, folder: Path) -> None:
 
 def _remove(folder: Path) -> None:
     """Take a damaged folder out of the way at once, then delete it."""
-    with _partial(folder.parent, folder.name) as aside, contextlib.suppress(OSError):
+    with partial_folder(folder.parent, folder.name) as aside, contextlib.suppress(OSError):
         folder.rename(aside / "damaged")
     if folder.exists():
         raise DanluError(f"could not remove the damaged {folder}", where=str(folder), hint="delete it by hand")

@@ -14,7 +14,8 @@ from danlu import catalog
 from danlu.base.errors import DataError, Fault, RecipeError, nearest
 from danlu.base.registry import build, validate
 from danlu.columns.column import Column, nulled
-from danlu.columns.inference import infer
+from danlu.columns.inference import Inferred, infer
+from danlu.prepare.columnar import Frame
 from danlu.prepare.prepared import Finding
 from danlu.recipe.schema import ColumnRecipe, Recipe, SplitBy
 
@@ -40,18 +41,29 @@ class Chosen:
         type: name in the catalogue's family `columns`.
         options: whole options, defaults filled in.
         inferred: the options that were inferred and are not defaults.
-        given: whether the recipe says the type.
-        note: why this type was inferred.
-        finding: key of what the inference noticed ("id", "constant", …), or "".
+        found: what its values say; None where the recipe gives the type.
     """
 
     name: str
     type: str
     options: Mapping[str, Any]
     inferred: Mapping[str, Any]
-    given: bool
-    note: str
-    finding: str
+    found: Inferred | None = None
+
+    @property
+    def given(self) -> bool:
+        """Whether the recipe says the type."""
+        return self.found is None
+
+    @property
+    def note(self) -> str:
+        """Why this type was inferred."""
+        return self.found.note if self.found else ""
+
+    @property
+    def finding(self) -> str:
+        """Key of what the inference noticed ("id", "constant", …), or ""."""
+        return self.found.finding_key if self.found else ""
 
     @cached_property
     def column(self) -> Column:
@@ -72,37 +84,42 @@ def choose_columns(frame: pl.DataFrame, recipe: Recipe, missing_values: list[str
         RecipeError: an option that an inferred type does not have, or out of its range.
     """
     check_names(frame, recipe)
-    data = recipe.data
-    aside = _split_columns(recipe)
     chosen: dict[str, Chosen] = {}
     faults: list[Fault] = []
     for values in frame.get_columns():
         name = values.name
-        said = data.columns.get(name, ColumnRecipe())
-        if name in aside and said.type is None and name != data.target:
-            said = ColumnRecipe(type="ignore")
         try:
-            chosen[name] = _choose(nulled(values, missing_values), said, is_target=name == data.target)
+            chosen[name] = choose_column(
+                nulled(values, missing_values), said_of(name, recipe), is_target=name == recipe.data.target
+            )
         except ValidationError as error:
-            faults += [_fault(name, one) for one in error.errors()]
+            faults += [column_fault(name, one) for one in error.errors()]
     if faults:
         raise RecipeError(faults)
-    _check_target(chosen[data.target])
+    check_target(chosen[recipe.data.target])
     return chosen
+
+
+def said_of(name: str, recipe: Recipe) -> ColumnRecipe:
+    """What the recipe says of a column; one that says which rows go where is no input unless the recipe types it."""
+    said = recipe.data.columns.get(name, ColumnRecipe())
+    by = recipe.prepare.split.by
+    if isinstance(by, SplitBy) and name in (by.group, by.column) and said.type is None and name != recipe.data.target:
+        return ColumnRecipe(type="ignore")
+    return said
 
 
 def check_inputs(chosen: Mapping[str, Chosen], target: str) -> None:
     """Raise DataError where no column is left to predict the target from."""
-    if any(one.type != "ignore" for name, one in chosen.items() if name != target):
-        return
-    raise DataError(
-        f"no column is left to predict {target} from: "
-        + "; ".join(
-            f"{one.name}: {one.note or 'ignored'}" for one in list(chosen.values())[:10] if one.type == "ignore"
-        ),
-        where="data.columns",
-        hint="give a column a type in data.columns",
-    )
+    if all(one.type == "ignore" for name, one in chosen.items() if name != target):
+        raise DataError(
+            f"no column is left to predict {target} from: "
+            + "; ".join(
+                f"{one.name}: {one.note or 'ignored'}" for one in list(chosen.values())[:10] if one.type == "ignore"
+            ),
+            where="data.columns",
+            hint="give a column a type in data.columns",
+        )
 
 
 def choose_all(frame: pl.DataFrame, missing_values: list[str], target: str | None) -> dict[str, Chosen]:
@@ -115,12 +132,12 @@ def choose_all(frame: pl.DataFrame, missing_values: list[str], target: str | Non
             hint=f"did you mean {near}?" if near else "name a column of the data",
         )
     return {
-        values.name: _choose(nulled(values, missing_values), ColumnRecipe(), is_target=values.name == target)
+        values.name: choose_column(nulled(values, missing_values), ColumnRecipe(), is_target=values.name == target)
         for values in frame.get_columns()
     }
 
 
-def _check_target(target: Chosen) -> None:
+def check_target(target: Chosen) -> None:
     """Raise DataError where the target is not used, or has an option that only an input can have."""
     for option, default in _INPUT_OPTIONS.get(target.type, {}).items():
         if target.options[option] != default:
@@ -140,7 +157,7 @@ def _check_target(target: Chosen) -> None:
     raise DataError(message, where=f"column {target.name}", hint=hint)
 
 
-def check_names(frame: pl.DataFrame, recipe: Recipe) -> None:
+def check_names(frame: Frame, recipe: Recipe) -> None:
     """Raise DataError where the recipe names a column that is not there."""
     said = {"data.target": [recipe.data.target], "data.columns": list(recipe.data.columns)}
     by = recipe.prepare.split.by
@@ -161,31 +178,49 @@ def check_names(frame: pl.DataFrame, recipe: Recipe) -> None:
     )
 
 
-def _split_columns(recipe: Recipe) -> set[str]:
-    """Columns that say which rows go where; they are no inputs unless the recipe types them."""
-    by = recipe.prepare.split.by
-    return {name for name in (by.group, by.column) if name} if isinstance(by, SplitBy) else set()
+def choose_column(values: pl.Series, said: ColumnRecipe, *, is_target: bool) -> Chosen:
+    """One column's type and options.
 
+    Args:
+        values: (N,) as read, blanks already nulls.
+        said: what the recipe says of it.
+        is_target: whether it is to be predicted.
 
-def _choose(values: pl.Series, said: ColumnRecipe, *, is_target: bool) -> Chosen:
+    Raises:
+        ValidationError: of pydantic: an option is not one of the type's, or out of its range.
+    """
     if said.type is not None:
-        found, kind, note, finding = {}, said.type, "", ""
-    else:
-        inferred = infer(values, is_target=is_target, name=values.name)
-        found, kind, note, finding = dict(inferred.options), inferred.type, inferred.note, inferred.finding_key
-    if is_target:
-        found = {**found, **_TARGET_OPTIONS.get(kind, {})}
+        return combined(values.name, said, None, is_target=is_target)
+    found = infer(values, is_target=is_target, name=values.name)
+    chosen = combined(values.name, said, found, is_target=is_target)
+    if found.finding_key != "mixed_values":
+        return chosen
+    note = found.note + _first_place(chosen.column, values)
+    return combined(values.name, said, replace(found, note=note), is_target=is_target)
+
+
+def combined(name: str, said: ColumnRecipe, found: Inferred | None, *, is_target: bool) -> Chosen:
+    """What the recipe says of a column and what its values say.
+
+    Args:
+        name: the column's.
+        said: what the recipe says.
+        found: what its values say; None where the recipe gives the type.
+        is_target: whether it is to be predicted.
+
+    Raises:
+        ValidationError: of pydantic: an option is not one of the type's, or out of its range.
+    """
+    kind = said.type or (found.type if found else "ignore")
+    inferred = {**(found.options if found else {}), **(_TARGET_OPTIONS.get(kind, {}) if is_target else {})}
     if {"order", "num_hashes"} & set(said.options):
-        found.pop("min_count", None)  # what was inferred for a vocabulary
-    options = {**found, **said.options}
+        inferred.pop("min_count", None)  # what was inferred for a vocabulary
     component = catalog.find("columns", kind)
-    whole = validate(component, options)
-    defaults = validate(component, {}) if found else {}
-    if finding == "mixed_values":
-        note += _first_place(build(component, whole), values)
-    own = {name: value for name, value in found.items() if name not in said.options and defaults.get(name) != value}
-    chosen = Chosen(values.name, kind, whole, own, said.type is not None, note, finding)
-    return replace(chosen, finding="") if chosen.given else chosen
+    whole = validate(component, {**inferred, **said.options})
+    defaults = validate(component, {}) if inferred else {}
+    own = {option: value for option, value in inferred.items() if option not in said.options}
+    own = {option: value for option, value in own.items() if defaults.get(option) != value}
+    return Chosen(name, kind, whole, own, found)
 
 
 def _first_place(column: Column, values: pl.Series) -> str:
@@ -197,7 +232,8 @@ def _first_place(column: Column, values: pl.Series) -> str:
     return ""
 
 
-def _fault(name: str, error: Any) -> Fault:
+def column_fault(name: str, error: Any) -> Fault:
+    """A wrong option of a column as a fault of the recipe."""
     path = ".".join(["data", "columns", name, *(str(part) for part in error["loc"])])
     return Fault(
         path=path, message=f"is {error['input']!r}: {error['msg']}", hint="see the column's type in data.columns"

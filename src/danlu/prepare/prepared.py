@@ -88,7 +88,8 @@ class Prepared:
 
     def raw(self, name: str) -> pl.DataFrame:
         """The raw rows of a split as they were read (`validation` and `test` only), in the order of `split(name)`."""
-        return pl.read_ipc((self.folder / name / "raw.arrow").read_bytes())
+        parts = sorted((self.folder / name / "raw").glob("*.arrow"))
+        return pl.concat([pl.read_ipc(part.read_bytes()) for part in parts], how="vertical_relaxed")
 
     @cached_property
     def num_classes(self) -> int:

@@ -73,12 +73,12 @@ def propose(source: Any, target: str | None, base: Path) -> str:
     table = read_source(source, base=base)
     target = target or _own_target(table)
     recipe = Recipe.model_validate({"data": source, "target": target})
-    chosen = choose_columns(table.frame, recipe, recipe.data.missing_values)
+    chosen = choose_columns(table.held, recipe, recipe.data.missing_values)
     check_inputs(chosen, target)
-    seen = {name: nulled(table.frame[name], recipe.data.missing_values) for name in chosen}
+    seen = {name: nulled(table.held[name], recipe.data.missing_values) for name in chosen}
     lines = [
         "# yaml-language-server: $schema=danlu.schema.json",
-        f"# Written by danlu init from {table.frame.height:,} rows. All of it was inferred: two lines would do,",
+        f"# Written by danlu init from {table.held.height:,} rows. All of it was inferred: two lines would do,",
         f"# data: {_scalar(str(source))}",
         f"# target: {_scalar(target)}",
         "# Change what you know better, and delete the rest.",
@@ -96,7 +96,7 @@ def propose(source: Any, target: str | None, base: Path) -> str:
 
 def _own_target(table: Table) -> str:
     if table.target is None:
-        names = ", ".join(table.frame.columns[:20]) + (", …" if table.frame.width > 20 else "")
+        names = ", ".join(table.held.columns[:20]) + (", …" if table.held.width > 20 else "")
         raise DataError(
             f"no target was named; the columns are {names}", hint="name the column to predict: --target COLUMN"
         )

@@ -10,7 +10,6 @@ import polars as pl
 
 from danlu.base.errors import DataError
 from danlu.base.progress import Progress
-from danlu.columns.column import nulled
 from danlu.prepare.choose import Chosen
 from danlu.prepare.prepared import SPLITS, Finding
 from danlu.prepare.sources.table import Table, rejected_rows
@@ -19,24 +18,14 @@ from danlu.prepare.splits import TRAIN
 _CHECKED_AT_ONCE = 256
 
 
-def parse_columns(table: Table, chosen: Mapping[str, Chosen], missing_values: list[str]) -> dict[str, pl.Series]:
-    """Parsed values of the target and of every input column that is used.
-
-    Raises:
-        DataError: a value is not of its column's type, or a column with a type in the recipe is wholly missing.
-    """
-    parsed = {}
-    for name, one in chosen.items():
-        if one.type == "ignore":
-            continue
-        parsed[name] = one.parse(nulled(table.frame[name], missing_values))
-        if one.given and parsed[name].null_count() == len(parsed[name]):
-            raise DataError(
-                f"every value of {name} is missing, and the recipe makes it {one.type}",
-                where=f"column {name}",
-                hint=f"fill the column, or set data.columns.{name} to ignore",
-            )
-    return parsed
+def check_given(values: pl.Series, one: Chosen) -> None:
+    """Raise DataError where a column with a type in the recipe is wholly missing."""
+    if one.given and values.null_count() == len(values):
+        raise DataError(
+            f"every value of {one.name} is missing, and the recipe makes it {one.type}",
+            where=f"column {one.name}",
+            hint=f"fill the column, or set data.columns.{one.name} to ignore",
+        )
 
 
 def missing_target(target: pl.Series, rows: np.ndarray) -> tuple[np.ndarray, list[Finding]]:
@@ -85,9 +74,9 @@ def quarantine(
     The table keeps all its rows.
     """
     found: dict[int, tuple[str, str]] = {}
-    for name, values in parsed.items():
-        if chosen[name].type == "image" and _can_be_unreadable(values):
-            found |= _unreadable(values, chosen[name], progress)
+    for name in parsed:
+        if chosen[name].type == "image" and _can_be_unreadable(parsed[name]):
+            found |= _unreadable(parsed[name], chosen[name], progress)
     bad = np.zeros(table.frame.height, bool)
     bad[sorted(found)] = True
     more = rejected_rows([(int(table.rows[row]), *found[row]) for row in sorted(found)])
@@ -146,7 +135,9 @@ def check_rejected(table: Table, num_read: int, max_rejected: float) -> list[Fin
     ]
 
 
-def dropped(parsed: Mapping[str, pl.Series], chosen: Mapping[str, Chosen]) -> tuple[np.ndarray, list[Finding]]:
+def dropped(
+    parsed: Mapping[str, pl.Series], chosen: Mapping[str, Chosen], count: int
+) -> tuple[np.ndarray, list[Finding]]:
     """(N,) bool, True for rows that a column's `missing: drop` leaves out, and a finding for each such column.
 
     Where there is no column, (1,) bool, False.
@@ -154,11 +145,16 @@ def dropped(parsed: Mapping[str, pl.Series], chosen: Mapping[str, Chosen]) -> tu
     Args:
         parsed: (N,) values of each input column.
         chosen: every column's type and options.
+        count: N.
 
     Raises:
         DataError: no row is left.
     """
-    drops = {name: chosen[name].column.drops(values) for name, values in parsed.items()}
+    drops = {
+        name: chosen[name].column.drops(parsed[name])
+        for name in parsed
+        if chosen[name].options.get("missing", "drop") == "drop"
+    }
     findings = [
         Finding(
             key=f"dropped_rows:{name}",
@@ -171,7 +167,7 @@ def dropped(parsed: Mapping[str, pl.Series], chosen: Mapping[str, Chosen]) -> tu
         if drop.any()
     ]
     drop = np.logical_or.reduce(list(drops.values())) if drops else np.zeros(1, bool)
-    if drop.all():
+    if count and drop.all():
         raise DataError(
             "every row is left out, since a column with `missing: drop` is missing",
             where=", ".join(column for one in findings for column in one.columns),

@@ -1,50 +1,41 @@
 """Step 1: from whatever holds rows to encoded splits, fitted columns and findings.
 
-read → choose types → leave out what cannot be used → split → audit → fit on the training rows → encode
+read → look (`looking.py`) → fit and encode column by column (`fitting.py`) → pack into splits (`encode.py`)
+
+What a large table was looked at to be, and each of its encoded columns, are kept beside the encoded splits: where the
+recipe changes how one column is scaled, that column is encoded again and no other; a killed run goes on from there.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 from safetensors.numpy import load_file, save
 
-from danlu.base.errors import DataError
 from danlu.base.files import code_version, fingerprint, read_json, write_bytes, write_json
 from danlu.base.progress import Progress
 from danlu.base.runs import Run
-from danlu.columns.column import FittedColumn, nulled
 from danlu.columns.schema import Schema
 from danlu.prepare import findings as reports
-from danlu.prepare.audit import Audited, audit, find_time_order
-from danlu.prepare.cache import cached
-from danlu.prepare.choose import Chosen, check_inputs, choose_columns, ignored_findings
-from danlu.prepare.encode import encode_split, write_raw
+from danlu.prepare.cache import cached, partial_folder
+from danlu.prepare.encode import write_raw, write_splits
+from danlu.prepare.fitting import fit_column, fit_columns
+from danlu.prepare.looked import MIN_ROWS, early_sections, load_looked, write_looked
+from danlu.prepare.looking import Looked, Looking
 from danlu.prepare.prepared import SPLITS, Finding, Prepared
-from danlu.prepare.profile import profile
-from danlu.prepare.rows import (
-    check_rejected,
-    check_splits,
-    dropped,
-    missing_target,
-    parse_columns,
-    quarantine,
-    unseen_classes,
-)
-from danlu.prepare.sources.reading import file_hashes, read_data, table_hash
+from danlu.prepare.profile import with_outliers
+from danlu.prepare.sources.reading import file_hashes, plain_hash, read_data, table_hash
 from danlu.prepare.sources.table import PICTURES, Table
-from danlu.prepare.splits import LEFT_OUT, TRAIN, Keys, split_rows
-from danlu.prepare.values import outlier_findings, spelling_findings
-from danlu.recipe.schema import Recipe, SplitBy
+from danlu.prepare.values import outlier_findings
+from danlu.recipe.schema import Recipe
 
-_CLASSES = ("category", "boolean")
 _PLACES: dict[str, Any] = {
     **dict.fromkeys(("source", "train", "validation", "test"), True),
     "join": {"__all__": {"source"}},
@@ -64,26 +55,18 @@ def prepare(recipe: Recipe, run: Run) -> Prepared:
         StorageError: the disk is full or may not be written.
     """
     begun = time.monotonic()
-    with run.progress.task("read data"):
-        table = read_data(recipe.data, base=recipe.base)
-    pictures = _hashes(table, run.progress)
-    inputs = fingerprint(table_hash(table, list(pictures.values())), _sections(recipe), code_version())
-    # Raw rows name pictures by their path, so what is cached for them holds in one place only.
-    place = fingerprint(inputs, [str(path.absolute()) for path in table.files] if _has_pictures(table) else "")
     noticed: list[Finding] = []
     accept = recipe.prepare.accept
-    try:
-        folder, built = cached(
-            run.folder.parent / ".cache" / "prepare",
-            place[:24],
-            lambda partial: _Preparation(recipe, table, pictures, noticed, run.progress).build(partial),
-            run.progress,
-        )
-        prepared = _load(folder, inputs, accept)
-        noticed = list(prepared.findings)
-        reports.refuse(noticed, accept)
-    finally:
-        reports.write_findings(run.folder / "findings.json", noticed, accept)
+    with contextlib.ExitStack() as stack:
+        preparation = _Preparation(recipe, run.progress, run.folder.parent / ".cache" / "prepare", noticed, stack)
+        inputs = preparation.find_inputs()
+        try:
+            folder, built = preparation.prepared()
+            prepared = _load(folder, inputs, accept)
+            noticed = list(prepared.findings)
+            reports.refuse(noticed, accept)
+        finally:
+            reports.write_findings(run.folder / "findings.json", noticed, accept)
     if built or run.finished("prepare", inputs) is None:
         _record(run, prepared, inputs, time.monotonic() - begun)
     return prepared
@@ -121,9 +104,11 @@ def outlook(
     """
     table = read_data(recipe.data, base=recipe.base) if table is None else table
     noticed = [] if noticed is None else noticed
-    preparation = _Preparation(recipe, table, _hashes(table, progress), noticed, progress)
-    rows, chosen = preparation.choose()
-    return Outlook(preparation.fit(rows, chosen), _sizes(rows.codes), tuple(noticed))
+    looked = Looking(recipe, table, _hashes(table, progress), noticed, progress).look()
+    fitted = [fit_column(looked.chosen[name], looked) for name in (*looked.inputs, looked.target.name)]
+    noticed += outlier_findings(fitted)
+    schema = Schema(tuple(fitted[:-1]), fitted[-1], tuple(recipe.data.missing_values))
+    return Outlook(schema, _sizes(looked.codes), tuple(noticed))
 
 
 def _hashes(table: Table, progress: Progress) -> dict[str, str]:
@@ -150,224 +135,124 @@ def _has_pictures(table: Table) -> bool:
     return any(path.suffix.lower() in PICTURES for path in table.files)
 
 
-@dataclass(frozen=True)
-class _Rows:
-    """The rows in use.
-
-    Attributes:
-        table: as they were read.
-        target: (N,) parsed, none null.
-        inputs: (N,) parsed values of each input column.
-        codes: (N,) int8, an index into `SPLITS`.
-    """
-
-    table: Table
-    target: pl.Series
-    inputs: Mapping[str, pl.Series]
-    codes: np.ndarray
-
-    @property
-    def train(self) -> pl.Series:
-        """Places of the training rows."""
-        return pl.Series(np.flatnonzero(self.codes == TRAIN))
-
-    def take(self, keep: np.ndarray) -> _Rows:
-        """The rows where `keep` (N,) is True."""
-        if keep.all():
-            return self
-        mask = pl.Series(keep)
-        inputs = {name: values.filter(mask) for name, values in self.inputs.items()}
-        return _Rows(self.table.take(keep), self.target.filter(mask), inputs, self.codes[keep])
-
-
 class _Preparation:
     """One preparation under way.
 
     Args:
         recipe: what was asked for.
-        table: what was read.
-        pictures: file → SHA-256.
-        noticed: gets the findings, so that they are known even where it ends with an error.
         progress: told of the work.
+        root: the folder of all that is kept.
+        noticed: gets the findings, so that they are known even where it ends with an error.
+        stack: holds what is to be removed in the end.
     """
 
     def __init__(
-        self, recipe: Recipe, table: Table, pictures: Mapping[str, str], noticed: list[Finding], progress: Progress
+        self, recipe: Recipe, progress: Progress, root: Path, noticed: list[Finding], stack: contextlib.ExitStack
     ) -> None:
-        self.recipe, self.table, self.pictures, self.noticed, self.progress = recipe, table, pictures, noticed, progress
-        self.missing_values = recipe.data.missing_values
-        self.target_name = recipe.data.target
+        self.recipe, self.progress, self.root, self.noticed, self.stack = recipe, progress, root, noticed, stack
+        self.table: Table | None = None
+        self.hashes: dict[str, str] = {}
+        self.source = ""
 
-    def build(self, folder: Path) -> None:
+    def find_inputs(self) -> str:
+        """Fingerprint of all that goes in. Reads the data, but for large plain files that were looked at before."""
+        self.source = plain_hash(self.recipe.data, base=self.recipe.base)
+        if self.source and any((self.root / key).is_dir() for key in (self._key(), self._looked_key())):
+            return self._inputs()
+        table = self._read()
+        if not self.source or _has_pictures(table):
+            self.source = table_hash(table, list(self.hashes.values()))
+        return self._inputs()
+
+    def _read(self) -> Table:
+        if self.table is None:
+            self.root.mkdir(parents=True, exist_ok=True)
+            folder = self.stack.enter_context(partial_folder(self.root, "rows"))
+            with self.progress.task("read data"):
+                self.table = read_data(self.recipe.data, base=self.recipe.base, folder=folder)
+            self.hashes = _hashes(self.table, self.progress) if not self.source or _has_pictures(self.table) else {}
+        return self.table
+
+    def _inputs(self) -> str:
+        return fingerprint(self.source, _sections(self.recipe), code_version())
+
+    def _key(self) -> str:
+        # Raw rows name pictures by their path, so what is cached for them holds in one place only.
+        files = self.table.files if self.table is not None and _has_pictures(self.table) else ()
+        return fingerprint(self._inputs(), [str(path.absolute()) for path in files] if files else "")[:24]
+
+    def _looked_key(self) -> str:
+        early = fingerprint(self.source, early_sections(self.recipe, _sections(self.recipe)), code_version())
+        return f"looked-{early[:24]}"
+
+    def prepared(self) -> tuple[Path, bool]:
+        """The folder of encoded splits, and whether it was built now. Raises DataError, RecipeError, StorageError."""
+        return cached(self.root, self._key(), self._build, self.progress)
+
+    def _build(self, folder: Path) -> None:
         """Do it all into an empty folder."""
-        rows, chosen = self.choose()
+        kept = (self.root / self._looked_key()).is_dir() or _is_large(self._read())
+        if kept:
+            place, _ = cached(self.root, self._looked_key(), self._look, self.progress)
+            looked, findings = load_looked(place, self.recipe)
+            self.noticed[:] = findings
+            _link(place, folder, ("validation", "test", "rejected.parquet"))
+        else:
+            looking = Looking(self.recipe, self._read(), self.hashes, self.noticed, self.progress)
+            looked = looking.look()
+            _write_rows(looking, looked, folder)
         reports.refuse(self.noticed, self.recipe.prepare.accept)
-        schema = self.fit(rows, chosen)
-        self._encode(schema, rows, folder)
-        self._write(schema, rows, chosen, folder)
+        self._finish(looked, folder, self.root if kept else None)
 
-    def choose(self) -> tuple[_Rows, Mapping[str, Chosen]]:
-        """The rows in use with their splits, audited, and what each column is.
+    def _look(self, folder: Path) -> None:
+        """Look at a large table, and keep what was seen. Raises DataError, RecipeError."""
+        looking = Looking(self.recipe, self._read(), self.hashes, self.noticed, self.progress, folder)
+        looked = looking.look()
+        reports.refuse(self.noticed, self.recipe.prepare.accept)
+        _write_rows(looking, looked, folder)
+        write_looked(folder, looked, looking.parsed, self.noticed)
 
-        Raises:
-            DataError: they cannot be used; where no column is left to learn from, what there is has been audited.
-        """
-        self.noticed += self.table.findings
-        max_rejected = self.recipe.prepare.max_rejected
-        check_rejected(self.table, self.table.num_read, max_rejected)
-        with self.progress.task("look at columns"):
-            chosen = choose_columns(self.table.frame, self.recipe, self.missing_values)
-        self.noticed += ignored_findings(chosen, self.target_name)
-        reports.refuse([one for one in self.noticed if one.key.startswith("mixed_values:")], ())
-        rows = self._split(self._usable(chosen, max_rejected), chosen)
-        with self.progress.task("audit"):
-            self.noticed += audit(
-                Audited(
-                    rows.inputs,
-                    chosen,
-                    rows.target,
-                    rows.codes,
-                    rows.table.rows,
-                    self.pictures,
-                    self._others(rows, chosen),
-                    self._unused(rows, chosen),
-                    by_chance=isinstance(self.recipe.prepare.split.by, str) and rows.table.split is None,
-                )
-            )
-        check_inputs(chosen, self.target_name)
-        return rows, chosen
-
-    def _usable(self, chosen: Mapping[str, Chosen], max_rejected: float) -> _Rows:
-        """The rows that can be used."""
-        parsed = parse_columns(self.table, chosen, self.missing_values)
-        unreadable, self.table = quarantine(self.table, chosen, parsed, self.progress)
-        num_read = self.table.num_read - int(unreadable.sum())
-        self.noticed += check_rejected(self.table, num_read, max_rejected)
-        self.noticed += spelling_findings(parsed, chosen)
-        target = parsed.pop(self.target_name)
-        missing, findings = missing_target(target, self.table.rows)
-        self.noticed += findings
-        drop, findings = dropped(parsed, chosen)
-        self.noticed += findings
-        codes = np.zeros(len(target), np.int8)
-        return _Rows(self.table, target, parsed, codes).take(~(unreadable | missing | drop))
-
-    def _split(self, rows: _Rows, chosen: Mapping[str, Chosen]) -> _Rows:
-        """The rows with their splits, without those whose class never trains and columns that never train."""
-        recipe = self.recipe
-        codes, findings = split_rows(self._keys(rows, chosen), recipe.prepare.split, recipe.seed)
-        self.noticed += findings
-        rows = replace(rows, codes=codes).take(codes != LEFT_OUT)
-        codes = rows.codes
-        if isinstance(recipe.prepare.split.by, str) and rows.table.split is None:
-            self.noticed += find_time_order(rows.inputs, chosen)
-        is_class = chosen[self.target_name].type in _CLASSES
-        if is_class:
-            unseen, findings = unseen_classes(rows.target, codes)
-            self.noticed += findings
-            rows = rows.take(~unseen)
-        check_splits(rows.target, rows.codes, is_class=is_class)
-        return self._without_untaught(rows, chosen)
-
-    def _keys(self, rows: _Rows, chosen: Mapping[str, Chosen]) -> Keys:
-        by = self.recipe.prepare.split.by
-        if not isinstance(by, SplitBy):
-            return Keys(rows.target, None, rows.table.split)
-        name = by.group or by.time or by.column
-        assert name is not None, "the recipe's schema sees to it"
-        values = nulled(rows.table.frame[name], self.missing_values)
-        return Keys(rows.target, _as_times(values, chosen[name]) if by.time else values, rows.table.split)
-
-    def _without_untaught(self, rows: _Rows, chosen: Mapping[str, Chosen]) -> _Rows:
-        """Inputs without those that no training row has a value of; where the recipe types one, its fit will object."""
-        train = rows.train
-        empty = [
-            name
-            for name, values in rows.inputs.items()
-            if not chosen[name].given and values.gather(train).null_count() == len(train)
-        ]
-        for name in empty:
-            message = f"{name} is missing in all training rows; it is not used"
-            remedy = "split otherwise, or leave it out"
-            self.noticed.append(
-                Finding(key=f"empty:{name}", severity="warning", message=message, columns=(name,), remedy=remedy)
-            )
-        left = {name: values for name, values in rows.inputs.items() if name not in empty}
-        if empty and not left:
-            raise DataError(
-                f"no input column has values in the training rows: {', '.join(empty[:10])}",
-                where="data.columns",
-                hint="give columns with values, or split otherwise",
-            )
-        return replace(rows, inputs=left)
-
-    def _others(self, rows: _Rows, chosen: Mapping[str, Chosen]) -> dict[str, pl.Series]:
-        """Columns that are not used for what they are, but tell rows apart."""
-        names = [
-            one.name for one in chosen.values() if one.type == "ignore" and one.finding in ("text", "high_cardinality")
-        ]
-        return {name: nulled(rows.table.frame[name], self.missing_values) for name in names}
-
-    def _unused(self, rows: _Rows, chosen: Mapping[str, Chosen]) -> dict[str, pl.Series]:
-        """Columns that the inference of types set aside; what the recipe ignores is left alone."""
-        names = [one.name for one in chosen.values() if one.type == "ignore" and one.finding]
-        return {name: nulled(rows.table.frame[name], self.missing_values) for name in names}
-
-    def fit(self, rows: _Rows, chosen: Mapping[str, Chosen]) -> Schema:
-        """Fit every column on the training rows only."""
-        train = rows.train
-        fitted = []
-        with self.progress.task("fit columns", total=len(rows.inputs) + 1) as task:
-            for values in (*rows.inputs.values(), rows.target):
-                one = chosen[values.name]
-                state = one.column.fit(values.gather(train))
-                fitted.append(FittedColumn(one.name, one.type, one.options, state))
-                task.advance(1)
+    def _finish(self, looked: Looked, folder: Path, root: Path | None) -> None:
+        """Fit, encode, pack and write."""
+        encoded = fit_columns(looked, root, self._looked_key(), self.progress)
+        fitted = [one.fitted for one in encoded]
         self.noticed += outlier_findings(fitted)
-        return Schema(tuple(fitted[:-1]), fitted[-1], tuple(self.missing_values))
-
-    def _encode(self, schema: Schema, rows: _Rows, folder: Path) -> None:
-        with self.progress.task("encode rows", total=len(rows.codes)) as task:
-            for code, name in enumerate(SPLITS):
-                part = rows.table.take(rows.codes == code)
-                encode_split(schema, part.frame, part.rows, folder / name, task)
-                if code != TRAIN:
-                    write_raw(schema, part.frame, folder / name / "raw.arrow")
-
-    def _write(self, schema: Schema, rows: _Rows, chosen: Mapping[str, Chosen], folder: Path) -> None:
-        """The fitted columns, the figures and the findings."""
-        train = rows.train
-        values = {one.name: one.gather(train) for one in (*rows.inputs.values(), rows.target)}
+        schema = Schema(tuple(fitted[:-1]), fitted[-1], tuple(self.recipe.data.missing_values))
+        with self.progress.task("pack rows", total=len(looked.codes)) as task:
+            write_splits(schema, encoded, looked.inputs, looked.codes, looked.rows, folder, task)
         description, arrays = schema.dump()
         write_json(folder / "columns.json", description)
         write_bytes(
             folder / "columns.safetensors", save({name: np.ascontiguousarray(one) for name, one in arrays.items()})
         )
-        figures = profile(rows.table.frame[train.to_numpy()], chosen, values, self.missing_values, schema)
-        write_json(folder / "profile.json", figures)
+        write_json(folder / "profile.json", with_outliers(looked.figures, schema))
         write_json(folder / "findings.json", reports.to_json(self.noticed))
-        write_json(folder / "prepare.json", {"sizes": _sizes(rows.codes)})
-        if self.table.rejected.height:
-            self.table.rejected.sort("row").write_parquet(folder / "rejected.parquet")
+        write_json(folder / "prepare.json", {"sizes": _sizes(looked.codes)})
 
 
-def _as_times(values: pl.Series, chosen: Chosen) -> pl.Series:
-    """A column to order rows by, as times or numbers. Raises DataError."""
-    from danlu.columns.datetime import Datetime
-    from danlu.columns.number import Number
+def _is_large(table: Table) -> bool:
+    """Whether what is seen of a table is worth keeping: many rows, and no pictures, which are kept encoded only."""
+    return table.frame.height >= MIN_ROWS and not _has_pictures(table) and not table.holds_pictures
 
-    if chosen.type in ("number", "datetime"):
-        return chosen.parse(values)
-    for column in (Datetime(), Number()):
-        try:
-            return column.parse(values).alias(values.name)
-        except DataError:
-            continue
-    raise DataError(
-        f"{values.name} holds neither times nor numbers ({values.drop_nulls().head(1).to_list()})",
-        where=f"column {values.name}",
-        hint="name a column of times in prepare.split.by.time",
-    )
+
+def _write_rows(looking: Looking, looked: Looked, folder: Path) -> None:
+    """The validation and test rows as they were read, and the rejected ones."""
+    write_raw(looking.table.frame, [*looked.inputs, looked.target.name], looking.places, looked.codes, folder)
+    if looking.table.rejected.height:
+        looking.table.rejected.sort("row").write_parquet(folder / "rejected.parquet")
+
+
+def _link(source: Path, folder: Path, names: Sequence[str]) -> None:
+    """Files and folders that are the same in both places, without a copy where the file system can."""
+    for name in names:
+        for path in sorted(source.glob(f"{name}/raw/*")) or sorted(source.glob(name)):
+            if path.is_file():
+                target = folder / path.relative_to(source)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    os.link(path, target)
+                except OSError:
+                    target.write_bytes(path.read_bytes())
 
 
 def _load(folder: Path, inputs: str, accept: Sequence[str]) -> Prepared:

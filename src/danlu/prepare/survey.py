@@ -78,7 +78,7 @@ def survey(source: Any, target: str | None, *, base: Path, progress: Progress) -
         table = read_source(source, base=base)
     target = target or table.target
     missing_values = list(Recipe.model_fields["data"].annotation.model_fields["missing_values"].default)  # type: ignore[union-attr]
-    frame = table.frame
+    frame = table.held
     with progress.task("look at columns"):
         chosen = choose_all(frame, missing_values, target)
     findings = _findings(source, target, base, table, chosen, progress)
@@ -86,7 +86,7 @@ def survey(source: Any, target: str | None, *, base: Path, progress: Progress) -
         values, columns = {}, {}
         for name, one in chosen.items():
             values[name] = _parsed(one, nulled(frame[name], missing_values))
-            columns[name] = figures_of(one, frame[name], values[name], missing_values)
+            columns[name] = figures_of(one, values[name])
             task.advance(1)
     with progress.task("compare columns"):
         related, square = _related(chosen, values, target)

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from danlu.columns.inference import Inferred
 from danlu.prepare.audit import Audited
 from danlu.prepare.audit.impossible import find_odd_dates, find_sentinels, find_zeros
 from danlu.prepare.choose import Chosen
@@ -19,7 +20,7 @@ def audited(columns: dict[str, pl.Series], type_name: str = "number") -> Audited
     count = len(next(iter(columns.values())))
     parsed = {name: one.cast(pl.Float64) if type_name == "number" else one for name, one in columns.items()}
     parsed = {name: one.alias(name) for name, one in parsed.items()}
-    chosen = {name: Chosen(name, type_name, {}, {}, False, "", "") for name in columns}
+    chosen = {name: Chosen(name, type_name, {}, {}, Inferred("category")) for name in columns}
     target = pl.Series("label", ["a"] * count)
     codes, rows = np.zeros(count, np.int8), np.arange(count)
     return Audited(parsed, chosen, target, codes, rows, {}, today=date(2030, 6, 1))

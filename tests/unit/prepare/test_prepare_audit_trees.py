@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from danlu.columns.inference import Inferred
 from danlu.prepare.audit import Audited
 from danlu.prepare.audit.drift import area_under_curve, find_drift
 from danlu.prepare.audit.noise import find_label_noise
@@ -20,7 +21,7 @@ def audited(random: np.random.Generator, *, shift: float = 0.0, by_chance: bool 
     kind = random.choice(["a", "b", "c"], count)
     label = pl.Series("label", np.where(width > 0.5, "wide", "slim"))
     types = {"width": "number", "kind": "category", "label": "category"}
-    chosen = {name: Chosen(name, one, {}, {}, False, "", "") for name, one in types.items()}
+    chosen = {name: Chosen(name, one, {}, {}, Inferred("category")) for name, one in types.items()}
     parsed = {"width": pl.Series("width", width), "kind": pl.Series("kind", kind)}
     return Audited(parsed, chosen, label, codes, np.arange(count), {}, by_chance=by_chance)
 

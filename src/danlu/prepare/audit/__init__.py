@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from danlu.prepare.audit.audited import Audited
 from danlu.prepare.audit.columns import find_collinear, find_constant
 from danlu.prepare.audit.conflicts import find_conflicts
@@ -47,7 +49,15 @@ CHECKS = (
 )
 
 
-def audit(data: Audited) -> tuple[Finding, ...]:
-    """Everything noticed, the worst first."""
-    found = [one for check in CHECKS for one in check(data)]
+def audit(data: Audited, tell: Callable[[str], object] = str) -> tuple[Finding, ...]:
+    """Everything noticed, the worst first.
+
+    Args:
+        data: the rows.
+        tell: told of each check before it begins.
+    """
+    found: list[Finding] = []
+    for check in CHECKS:
+        tell(check.__name__.removeprefix("find_").replace("_", " "))
+        found += check(data)
     return tuple(sorted(found, key=lambda one: ("error", "warning", "note").index(one.severity)))

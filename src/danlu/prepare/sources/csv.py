@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import polars as pl
@@ -15,9 +17,10 @@ from annotated_types import Len
 from danlu.base.errors import DataError
 from danlu.prepare.prepared import Finding
 from danlu.prepare.sources import dialect
+from danlu.prepare.sources.csv_pieces import Piece, find_pieces, read_piece, scan_piece
 from danlu.prepare.sources.dialect import Records
 from danlu.prepare.sources.encoding import decode
-from danlu.prepare.sources.packing import read_bytes
+from danlu.prepare.sources.packing import packing, read_bytes
 from danlu.prepare.sources.table import Table, located, rejected_rows
 
 # Enough to tell a dialect by, and quick to parse in Python.
@@ -50,6 +53,7 @@ class Csv:
 
     delimiter: Annotated[str, Len(1, 4)] = "auto"
     quote: str = "auto"
+    long_bytes: ClassVar[int] = 64 << 20
     header: bool | None = None
     encoding: str = "auto"
 
@@ -81,6 +85,59 @@ class Csv:
             rejected=rejected,
             findings=(*_encoding_note(path, encoding), *findings),
         )
+
+    def pieces(self, source: Any, *, base: Path) -> Iterator[Table] | None:
+        """All rows of a long file, some at a time; None where it is to be read as a whole.
+
+        Raises:
+            DataError: no such file, no rows under the header, two columns of one name.
+        """
+        path = located(source, base)
+        if not path.is_file() or path.stat().st_size < self.long_bytes or packing(path):
+            return None
+        if self.encoding.lower().replace("_", "-") not in ("auto", "utf-8", "utf8"):
+            return None
+        with open(path, "rb") as file:
+            sample = file.read(_SAMPLE_BYTES).removeprefix(codecs.BOM_UTF8)
+        sample = sample[: sample.rfind(b"\n") + 1]
+        quote = '"' if self.quote == "auto" else self.quote
+        prefer = "\t" if ".tsv" in path.name.lower() or ".tab" in path.name.lower() else ""
+        delimiter = self._delimiter(sample.decode("utf-8", errors="replace"), quote, prefer)
+        found = find_pieces(path, delimiter, quote) if sample and len(delimiter) == 1 else None
+        records = dialect.scan(sample, delimiter, quote)
+        if not found or records is None or records.num_fields.max() == 1:
+            return None
+        header, cells = self._header(_without_blank(_Text(path, sample, delimiter, quote, records)))
+        return self._tables(path, found, delimiter, quote, header, cells)
+
+    def _tables(
+        self,
+        path: Path,
+        pieces: list[Piece],
+        delimiter: str,
+        quote: str,
+        header: list[str] | None,
+        cells: list[list[str]],
+    ) -> Iterator[Table]:
+        is_first = True
+        for piece in pieces:
+            data = read_piece(path, piece)
+            records = scan_piece(data, delimiter, quote)
+            text = _Text(path, data, delimiter, quote, replace(records, lines=records.lines + piece.line - 1))
+            if is_first:
+                names, findings = _names(text, header, cells)
+            body = (
+                text.records if header is None or not is_first else text.records.take(np.arange(1, len(records.lines)))
+            )
+            good = body.num_fields == len(names)
+            yield Table(
+                frame=_parse(text, body, good, names),
+                rows=np.flatnonzero(good).astype(np.int64),
+                files=(path,),
+                rejected=_ragged(text, body, good, len(names)),
+                findings=findings,
+            )
+            is_first = False
 
     def _records(self, path: Path, data: bytes) -> _Text:
         """Find the dialect and where every record lies."""

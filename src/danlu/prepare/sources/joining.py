@@ -31,15 +31,15 @@ def joined(table: Table, side: Table, join: Join, missing_values: Sequence[str])
     if side.rejected.height:
         _, where, reason = side.rejected.row(0)
         raise DataError(f"a row of {name} cannot be read: {reason}", where=where, hint="mend the line")
-    keys = _keys(side.frame, list(pairs.values()), missing_values)
+    keys = _keys(side.held, list(pairs.values()), missing_values)
     _check_unique(keys, side, pairs, name)
-    found = _keys(table.frame, list(pairs), missing_values).join(
+    found = _keys(table.held, list(pairs), missing_values).join(
         keys.with_row_index("row"), on=keys.columns, how="left", maintain_order="left"
     )["row"]
     names = _added(side, join, pairs)
     return replace(
         table,
-        frame=table.frame.with_columns(side.frame[one].gather(found) for one in names),
+        frame=table.held.with_columns(side.held[one].gather(found) for one in names),
         files=(*table.files, *side.files),
         findings=(*table.findings, *side.findings, *_unmatched(found, name, names, pairs, join)),
         values_hash=" ".join(filter(None, (_values_hash(table), _values_hash(side)))),
@@ -49,12 +49,12 @@ def joined(table: Table, side: Table, join: Join, missing_values: Sequence[str])
 def _added(side: Table, join: Join, pairs: dict[str, str]) -> list[str]:
     if join.columns is not None:
         return join.columns
-    return [one for one in side.frame.columns if one not in pairs.values()]
+    return [one for one in side.held.columns if one not in pairs.values()]
 
 
 def _check_columns(table: Table, side: Table, join: Join, pairs: dict[str, str]) -> None:
-    wanted = [(one, table.frame, "the rows") for one in pairs]
-    wanted += [(one, side.frame, join.source) for one in (*pairs.values(), *(join.columns or ()))]
+    wanted = [(one, table.held, "the rows") for one in pairs]
+    wanted += [(one, side.held, join.source) for one in (*pairs.values(), *(join.columns or ()))]
     for one, frame, place in wanted:
         if one not in frame.columns:
             near = nearest(one, frame.columns)
@@ -64,7 +64,7 @@ def _check_columns(table: Table, side: Table, join: Join, pairs: dict[str, str])
                 where="data.join",
                 hint=f"did you mean {near}?" if near else "name another: key: {COLUMN: COLUMN OF THE SIDE TABLE}",
             )
-    twice = [one for one in _added(side, join, pairs) if one in table.frame.columns]
+    twice = [one for one in _added(side, join, pairs) if one in table.held.columns]
     if twice:
         raise DataError(
             f"{join.source} has a column {twice[0]}, as the rows do",
@@ -113,4 +113,4 @@ def _unmatched(found: pl.Series, name: str, names: list[str], pairs: dict[str, s
 
 
 def _values_hash(table: Table) -> str:
-    return table.values_hash or ("" if table.files else frame_hash(table.frame))
+    return table.values_hash or ("" if table.files else frame_hash(table.held))

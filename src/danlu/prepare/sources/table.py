@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import polars as pl
 
 from danlu.base.errors import DanluError, DataError, nearest
+from danlu.prepare.columnar import Frame, Gathering
 from danlu.prepare.prepared import Finding
 
 REJECTED = {"row": pl.Int64, "where": pl.String, "reason": pl.String}
@@ -35,7 +36,7 @@ class Table:
         values_hash: of the rows that no file holds, where a database gave them; else empty.
     """
 
-    frame: pl.DataFrame
+    frame: Frame
     rows: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     files: tuple[Path, ...] = ()
     split: np.ndarray | None = None
@@ -53,11 +54,15 @@ class Table:
         """Rows of the source, rejected ones included."""
         return self.frame.height + self.rejected.height
 
-    def take(self, keep: np.ndarray) -> Table:
-        """The rows where `keep` (N,) is True, or at the numbers it holds."""
-        index = np.flatnonzero(keep) if keep.dtype == bool else keep
-        split = None if self.split is None else self.split[index]
-        return replace(self, frame=self.frame[index], rows=self.rows[index], split=split)
+    @property
+    def holds_pictures(self) -> bool:
+        """Whether values of it are pictures, or anything else that is no single value."""
+        return any(dtype.is_nested() or dtype in (pl.Binary, pl.Object) for dtype in self.frame.dtypes)
+
+    @property
+    def held(self) -> pl.DataFrame:
+        """All rows, in memory."""
+        return self.frame if isinstance(self.frame, pl.DataFrame) else self.frame.read()
 
 
 class Source(Protocol):
@@ -65,6 +70,14 @@ class Source(Protocol):
 
     def read(self, source: Any, *, base: Path) -> Table:
         """All rows of `source`; relative paths are below `base`. Raises DataError."""
+
+
+@runtime_checkable
+class InPieces(Protocol):
+    """A source that can give the rows of a long file some at a time."""
+
+    def pieces(self, source: Any, *, base: Path) -> Iterator[Table] | None:
+        """All rows of `source`, or None where it is to be read as a whole. Raises DataError."""
 
 
 def located(source: Any, base: Path) -> Path:
@@ -89,6 +102,60 @@ def rejected_rows(rows: Sequence[tuple[int, str, str]]) -> pl.DataFrame:
     return pl.DataFrame(list(rows), schema=REJECTED, orient="row")
 
 
+class Rows:
+    """Tables that come one below the other: their rows gathered, their numbers going on from one to the next.
+
+    Args:
+        folder: where they are written once they are too many to hold; see `columnar.Gathering`.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._frames = Gathering(folder)
+        self._first: tuple[list[str], str] | None = None
+        self._target: str | None = None
+        self._num_read = 0
+        self._rows: list[np.ndarray] = []
+        self._splits: list[np.ndarray | None] = []
+        self._files: list[Path] = []
+        self._rejected: list[pl.DataFrame] = []
+        self._findings: list[Finding] = []
+        self._hashes: list[str] = []
+
+    def add(self, table: Table, name: str) -> None:
+        """One more, called `name` in an error.
+
+        Raises:
+            DataError: it has other columns than the first; names them.
+        """
+        frame = table.held
+        if self._first is None:
+            self._first, self._target = (frame.columns, name), table.target
+        _check_columns(*self._first, frame.columns, name)
+        self._frames.add(frame.select(self._first[0]))
+        self._rows.append(table.rows + self._num_read)
+        self._splits.append(table.split)
+        self._rejected.append(table.rejected.with_columns(pl.col("row") + self._num_read))
+        self._num_read += table.num_read
+        self._files += table.files
+        self._findings += [one for one in table.findings if one not in self._findings]
+        if table.values_hash:
+            self._hashes.append(table.values_hash)
+
+    def table(self) -> Table:
+        """All of them; at least one was added."""
+        known = [split for split in self._splits if split is not None]
+        return Table(
+            frame=self._frames.frame(),
+            rows=np.concatenate(self._rows),
+            files=tuple(dict.fromkeys(self._files)),
+            split=np.concatenate(known) if len(known) == len(self._splits) else None,
+            rejected=pl.concat(self._rejected),
+            target=self._target,
+            findings=tuple(self._findings),
+            values_hash=" ".join(self._hashes),
+        )
+
+
 def concatenate(tables: Sequence[Table], names: Sequence[str]) -> Table:
     """Tables one below the other; row numbers go on from one to the next.
 
@@ -99,33 +166,15 @@ def concatenate(tables: Sequence[Table], names: Sequence[str]) -> Table:
     Raises:
         DataError: two tables have different columns; names them.
     """
-    first = tables[0]
-    for table, name in zip(tables[1:], names[1:], strict=True):
-        _check_columns(first.frame, names[0], table.frame, name)
-    starts = np.cumsum([0, *(table.num_read for table in tables)])
-    frames = [table.frame.select(first.frame.columns) for table in tables]
-    splits = [table.split for table in tables]
-    known = [split for split in splits if split is not None]
-    return Table(
-        frame=_stack(frames),
-        rows=np.concatenate([table.rows + start for table, start in zip(tables, starts, strict=False)]),
-        files=tuple(file for table in tables for file in table.files),
-        split=np.concatenate(known) if len(known) == len(splits) else None,
-        rejected=pl.concat(
-            [
-                table.rejected.with_columns(pl.col("row") + int(start))
-                for table, start in zip(tables, starts, strict=False)
-            ]
-        ),
-        target=first.target,
-        findings=tuple(finding for table in tables for finding in table.findings),
-        values_hash=" ".join(table.values_hash for table in tables if table.values_hash),
-    )
+    rows = Rows()
+    for table, name in zip(tables, names, strict=True):
+        rows.add(table, name)
+    return rows.table()
 
 
-def _check_columns(left: pl.DataFrame, left_name: str, right: pl.DataFrame, right_name: str) -> None:
-    absent = [name for name in left.columns if name not in right.columns]
-    extra = [name for name in right.columns if name not in left.columns]
+def _check_columns(left: Sequence[str], left_name: str, right: Sequence[str], right_name: str) -> None:
+    absent = [name for name in left if name not in right]
+    extra = [name for name in right if name not in left]
     if absent or extra:
         parts = [f"lacks {', '.join(absent[:10])}"] if absent else []
         parts += [f"has {', '.join(extra[:10])} besides"] if extra else []
@@ -134,15 +183,6 @@ def _check_columns(left: pl.DataFrame, left_name: str, right: pl.DataFrame, righ
             where=right_name,
             hint="give files with the same columns, the target among them",
         )
-
-
-def _stack(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """Frames with equal columns below each other; a column whose types do not go together becomes text."""
-    try:
-        return pl.concat(frames, how="vertical_relaxed", rechunk=True)
-    except pl.exceptions.PolarsError:
-        mixed = [name for name in frames[0].columns if len({frame[name].dtype for frame in frames}) > 1]
-        return pl.concat([frame.with_columns(pl.col(mixed).cast(pl.String)) for frame in frames], rechunk=True)
 
 
 def frame_hash(frame: pl.DataFrame) -> str:

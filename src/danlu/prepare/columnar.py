@@ -1,0 +1,189 @@
+"""Tables that may be larger than memory: rows in parts on disk, read one column at a time.
+
+A table that is small is held; one that is not goes to disk in parts as it is read (`Gathering`), and from then on only
+single columns of it are in memory (`Stored`). What was parsed of them is kept the same way (`Columns`).
+"""
+
+from __future__ import annotations
+
+import tempfile
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import polars as pl
+
+# Of a table that is read: up to here it is held in memory, and each part on disk is about as large.
+_HELD_BYTES = 96 << 20
+# Of parsed columns that are on disk too: so many bytes of them are held as well.
+_RECENT_BYTES = 96 << 20
+# Of a row: a text is held in 16 bytes and its letters past the twelfth.
+_CELL_BYTES = 16
+
+
+class Stored:
+    """Rows in parts on disk; the names of its attributes are those of a data frame.
+
+    Attributes:
+        columns: names.
+        dtypes: their types in the first part.
+        height: rows.
+    """
+
+    def __init__(self, parts: Sequence[Path], heights: Sequence[int]) -> None:
+        schema = pl.read_ipc_schema(parts[0])
+        self.columns, self.dtypes, self.height = list(schema), list(schema.values()), sum(heights)
+        self._parts, self._heights = list(parts), list(heights)
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return len(self.columns)
+
+    def __getitem__(self, name: str) -> pl.Series:
+        """One column, (N,); where its parts are of types that do not go together, as text."""
+        return joined([pl.read_ipc(part, columns=[name]) for part in self._parts])[name].rechunk()
+
+    def read(self) -> pl.DataFrame:
+        """All of it, in memory."""
+        return joined([pl.read_ipc(part) for part in self._parts])
+
+    def parts(self, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+        """The rows, part by part."""
+        for part in self._parts:
+            yield pl.read_ipc(part, columns=list(columns))
+
+
+Frame = pl.DataFrame | Stored
+
+
+def parts(frame: Frame, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+    """The rows of a frame with these columns, part by part; a held one is one part."""
+    if isinstance(frame, pl.DataFrame):
+        yield frame.select(columns)
+    else:
+        yield from frame.parts(columns)
+
+
+class Gathering:
+    """Rows that come part by part, held while they are few.
+
+    Args:
+        folder: where parts are written; without one, a temporary folder that is gone with the table.
+        held_bytes: how much is held before it is written.
+    """
+
+    def __init__(self, folder: Path | None = None, held_bytes: int = _HELD_BYTES) -> None:
+        self._folder, self._held_bytes = folder, held_bytes
+        self._held: list[pl.DataFrame] = []
+        self._size = 0
+        self._parts: list[Path] = []
+        self._heights: list[int] = []
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """More rows, of the same columns. Raises OSError where the disk is full."""
+        self._held.append(frame)
+        self._size += max(frame.height * frame.width * _CELL_BYTES, int(frame.estimated_size()))
+        if self._size > self._held_bytes and pl.Object not in frame.dtypes:
+            self.write()
+
+    def frame(self) -> Frame:
+        """All of them."""
+        if not self._parts:
+            return joined(self._held)
+        self.write()
+        stored = Stored(self._parts, self._heights)
+        if self._temporary is not None:
+            weakref.finalize(stored, self._temporary.cleanup)
+        return stored
+
+    def write(self) -> None:
+        """Put on disk what is still held. Raises OSError where the disk is full."""
+        if not self._held:
+            return
+        if self._folder is None:
+            self._temporary = tempfile.TemporaryDirectory(prefix="danlu-rows-")
+            self._folder = Path(self._temporary.name)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        part = self._folder / f"{len(self._parts):05d}.arrow"
+        frame = joined(self._held)
+        frame.write_ipc(part)
+        self._parts.append(part)
+        self._heights.append(frame.height)
+        self._held, self._size = [], 0
+
+
+def joined(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Frames with equal columns below each other; a column whose types do not go together becomes text."""
+    if len(frames) == 1:
+        return frames[0]
+    try:
+        return pl.concat(frames, how="vertical_relaxed")
+    except pl.exceptions.PolarsError:
+        mixed = [name for name in frames[0].columns if len({frame[name].dtype for frame in frames}) > 1]
+        return pl.concat([frame.with_columns(pl.col(mixed).cast(pl.String)) for frame in frames])
+
+
+class Columns(Mapping[str, pl.Series]):
+    """Columns of equal length; with a folder each is in a file of its own, and the latest few are held.
+
+    Args:
+        folder: where they are or will be; None holds them all.
+        names: those that the folder has, in order.
+    """
+
+    def __init__(self, folder: Path | None = None, names: Sequence[str] = ()) -> None:
+        self._folder = folder
+        self._files = {name: f"{number:05d}.arrow" for number, name in enumerate(names)}
+        self._held: dict[str, pl.Series] = {}
+
+    def put(self, name: str, values: pl.Series) -> None:
+        """Add or replace one. Raises OSError where the disk is full."""
+        file = self._files.setdefault(name, f"{len(self._files):05d}.arrow")
+        if self._folder is not None and values.dtype != pl.Object:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            # Beside the old file and then over it: who still reads the old one reads it to its end.
+            partial = self._folder / f".{file}.partial"
+            pl.DataFrame({"values": values}).write_ipc(partial)
+            partial.replace(self._folder / file)
+        self._hold(name, values)
+
+    def __getitem__(self, name: str) -> pl.Series:
+        file = self._files[name]
+        if name not in self._held:
+            assert self._folder is not None, "all are held"
+            self._hold(name, pl.read_ipc(self._folder / file)["values"].alias(name))
+        return self._held[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._files
+
+    def only(self, names: Sequence[str]) -> Columns:
+        """Some of them, in this order; they share files with these."""
+        some = Columns(self._folder)
+        some._files = {name: self._files[name] for name in names}
+        some._held = {name: self._held[name] for name in names if name in self._held}
+        return some
+
+    def _hold(self, name: str, values: pl.Series) -> None:
+        self._held.pop(name, None)
+        self._held[name] = values
+        if self._folder is None:
+            return
+        size = sum(_size(one) for one in self._held.values())
+        for other in list(self._held)[:-1]:
+            if size <= _RECENT_BYTES:
+                break
+            if self._held[other].dtype != pl.Object:
+                size -= _size(self._held.pop(other))
+
+
+def _size(values: pl.Series) -> int:
+    return max(len(values) * (_CELL_BYTES if values.dtype == pl.String else 1), int(values.estimated_size()))

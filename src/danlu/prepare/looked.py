@@ -1,0 +1,81 @@
+"""What was seen of a large table, kept on disk: a recipe that changes no more than how columns are encoded finds it."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from danlu import catalog
+from danlu.base.files import read_json, write_json
+from danlu.columns.inference import Inferred
+from danlu.prepare import findings as reports
+from danlu.prepare.choose import combined, said_of
+from danlu.prepare.columnar import Columns
+from danlu.prepare.looking import Looked
+from danlu.prepare.prepared import Finding
+from danlu.recipe.schema import Recipe
+
+# Smaller tables are looked at again sooner than they are found.
+MIN_ROWS = 100_000
+
+
+def early_sections(recipe: Recipe, sections: Mapping[str, Any]) -> dict[str, Any]:
+    """What of the recipe changes what is seen of a table: not the options that say how a column is encoded.
+
+    Args:
+        recipe: the recipe.
+        sections: what of it changes the outcome of the whole step.
+    """
+    data = dict(sections["data"])
+    data["columns"] = {
+        name: {"type": one.type, "options": _early(one.type, one.options)} for name, one in recipe.data.columns.items()
+    }
+    return {**sections, "data": data}
+
+
+def _early(kind: str | None, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options that change a column's parsed values, or which rows are left out."""
+    types: list[Any] = [catalog.find("columns", one) for one in ([kind] if kind else catalog.names("columns"))]
+    late = {name for one in types for name in one.late_options}
+    early = {item.name for one in types for item in dataclasses.fields(one) if item.name not in one.late_options}
+    found = {name: value for name, value in options.items() if name in early or name not in late}
+    return found | ({"missing": options["missing"] == "drop"} if "missing" in options else {})
+
+
+def write_looked(folder: Path, looked: Looked, parsed: Columns, noticed: Sequence[Finding]) -> None:
+    """Write all that was seen; the parsed columns are there already. Raises OSError."""
+    parsed.put(looked.target.name, looked.target)
+    shutil.rmtree(folder / "unused", ignore_errors=True)
+    for name, array in (("codes", looked.codes), ("rows", looked.rows)):
+        with open(folder / f"{name}.npy", "wb") as file:
+            np.save(file, array, allow_pickle=False)
+    found = {name: dataclasses.asdict(one.found) if one.found else None for name, one in looked.chosen.items()}
+    value = {"columns": list(parsed), "inputs": list(looked.inputs), "found": found, "figures": looked.figures}
+    write_json(folder / "looked.json", value)
+    write_json(folder / "findings.json", reports.to_json(noticed))
+
+
+def load_looked(folder: Path, recipe: Recipe) -> tuple[Looked, tuple[Finding, ...]]:
+    """What was seen, and noticed; columns with the options that the recipe gives them now."""
+    value = read_json(folder / "looked.json")
+    chosen = {
+        name: combined(
+            name, said_of(name, recipe), Inferred(**found) if found else None, is_target=name == recipe.data.target
+        )
+        for name, found in value["found"].items()
+    }
+    parsed = Columns(folder / "parsed", value["columns"])
+    looked = Looked(
+        chosen,
+        parsed.only(value["inputs"]),
+        parsed[recipe.data.target],
+        np.load(folder / "codes.npy"),
+        np.load(folder / "rows.npy"),
+        value["figures"],
+    )
+    return looked, reports.from_json(read_json(folder / "findings.json"))

@@ -1,0 +1,314 @@
+"""The first look at a table: what its columns are, which rows can be used, where they go, and what is odd about them.
+
+read → choose types → parse → leave out what cannot be used → split → audit
+
+Columns are looked at one at a time, so that a table may be larger than memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from pydantic import ValidationError
+
+from danlu.base.errors import DataError, Fault, RecipeError
+from danlu.base.progress import Progress
+from danlu.columns.column import nulled
+from danlu.columns.datetime import Datetime
+from danlu.columns.number import Number, read_fractions
+from danlu.prepare import findings as reports
+from danlu.prepare.audit import Audited, audit, find_time_order
+from danlu.prepare.choose import (
+    Chosen,
+    check_inputs,
+    check_names,
+    check_target,
+    choose_column,
+    column_fault,
+    ignored_findings,
+    said_of,
+)
+from danlu.prepare.columnar import Columns, Frame
+from danlu.prepare.prepared import Finding
+from danlu.prepare.profile import figures_of
+from danlu.prepare.rows import (
+    check_given,
+    check_rejected,
+    check_splits,
+    dropped,
+    missing_target,
+    quarantine,
+    unseen_classes,
+)
+from danlu.prepare.sources.table import Table
+from danlu.prepare.splits import LEFT_OUT, TRAIN, Keys, split_rows
+from danlu.prepare.values import spelling_findings
+from danlu.recipe.schema import Recipe, SplitBy
+
+_CLASSES = ("category", "boolean")
+
+
+@dataclass(frozen=True)
+class Looked:
+    """The rows in use, split, with their columns' parsed values.
+
+    Attributes:
+        chosen: every column's type and options, in the data's order.
+        inputs: (N,) parsed values of each input that is used.
+        target: (N,) parsed, none null.
+        codes: (N,) int8, an index into `SPLITS`.
+        rows: (N,) int64, numbers in the source.
+        figures: column → figures of its training rows, see `profile.figures_of`.
+    """
+
+    chosen: Mapping[str, Chosen]
+    inputs: Columns
+    target: pl.Series
+    codes: np.ndarray
+    rows: np.ndarray
+    figures: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def is_train(self) -> np.ndarray:
+        """(N,) bool."""
+        trains: np.ndarray = self.codes == TRAIN
+        return trains
+
+    def values(self, name: str) -> pl.Series:
+        """(N,) parsed values of an input or of the target."""
+        return self.target if name == self.target.name else self.inputs[name]
+
+
+class Looking:
+    """One look under way.
+
+    Args:
+        recipe: what was asked for.
+        table: what was read.
+        pictures: file → SHA-256.
+        noticed: gets the findings, so that they are known even where it ends with an error.
+        progress: told of the work.
+        folder: where parsed columns of a large table are; None holds them.
+
+    Attributes:
+        table: what was read; rows with broken pictures are among its rejected ones in the end.
+        places: (N,) int64, the used rows' places in the table's frame.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        table: Table,
+        pictures: Mapping[str, str],
+        noticed: list[Finding],
+        progress: Progress,
+        folder: Path | None = None,
+    ) -> None:
+        self.recipe, self.table, self.pictures, self.noticed, self.progress = recipe, table, pictures, noticed, progress
+        self.missing_values = recipe.data.missing_values
+        self.target_name = recipe.data.target
+        self.parsed = Columns(folder / "parsed" if folder else None)
+        self.unused = Columns(folder / "unused" if folder else None)
+        self.places = np.zeros(0, np.int64)
+
+    def look(self) -> Looked:
+        """All of it.
+
+        Raises:
+            DataError: they cannot be used; where no column is left to learn from, what there is has been audited.
+            RecipeError: an option of a column whose type was inferred is wrong.
+        """
+        self.noticed += self.table.findings
+        check_rejected(self.table, self.table.num_read, self.recipe.prepare.max_rejected)
+        chosen = self._choose()
+        target, inputs, codes = self._usable(chosen)
+        rows = self.table.rows[self.places]
+        looked = Looked(chosen, inputs, target, codes, rows, {})
+        self._audit(looked)
+        check_inputs(chosen, self.target_name)
+        return replace(looked, figures=self._measure(looked))
+
+    def _choose(self) -> dict[str, Chosen]:
+        """Every column's type and options; its parsed values go to `parsed`, or as they are to `unused`."""
+        frame = self.table.frame
+        check_names(frame, self.recipe)
+        chosen: dict[str, Chosen] = {}
+        faults: list[Fault] = []
+        wrong: list[DataError] = []
+        with self.progress.task("look at columns", total=frame.width) as task:
+            for name in frame.columns:
+                try:
+                    chosen[name] = self._choose_one(name, frame, wrong)
+                except ValidationError as error:
+                    faults += [column_fault(name, one) for one in error.errors()]
+                task.advance(1, name)
+        if faults:
+            raise RecipeError(faults)
+        check_target(chosen[self.target_name])
+        self.noticed += ignored_findings(chosen, self.target_name)
+        reports.refuse([one for one in self.noticed if one.key.startswith("mixed_values:")], ())
+        if wrong:
+            raise wrong[0]
+        return chosen
+
+    def _choose_one(self, name: str, frame: Frame, wrong: list[DataError]) -> Chosen:
+        said, is_target = said_of(name, self.recipe), name == self.target_name
+        values = frame[name]
+        numbers = read_fractions(values, self.missing_values) if said.type in (None, "number") else None
+        if numbers is not None:
+            one = choose_column(numbers, said, is_target=is_target)
+            if one.type == "number" and one.options["decimal"] == ".":
+                self.parsed.put(name, numbers)
+                return one
+        values = nulled(values, self.missing_values)
+        one = choose_column(values, said, is_target=is_target)
+        if one.type == "ignore":
+            if one.finding:
+                self.unused.put(name, values)
+            return one
+        try:
+            parsed = one.parse(values)
+            check_given(parsed, one)
+            self.parsed.put(name, parsed)
+        except DataError as error:
+            wrong.append(error)
+        return one
+
+    def _usable(self, chosen: Mapping[str, Chosen]) -> tuple[pl.Series, Columns, np.ndarray]:
+        """The target, the inputs and the splits of the rows that can be used."""
+        unreadable, self.table = quarantine(self.table, chosen, self.parsed, self.progress)
+        num_read = self.table.num_read - int(unreadable.sum())
+        self.noticed += check_rejected(self.table, num_read, self.recipe.prepare.max_rejected)
+        self.noticed += spelling_findings(self.parsed, chosen)
+        names = [name for name in self.parsed if name != self.target_name]
+        target = self.parsed[self.target_name]
+        missing, findings = missing_target(target, self.table.rows)
+        self.noticed += findings
+        drop, findings = dropped(self.parsed.only(names), chosen, len(target))
+        self.noticed += findings
+        self.places = np.flatnonzero(~(unreadable | missing | drop))
+        target, codes = self._split(target.gather(pl.Series(self.places)), chosen)
+        self._take(target.name, names)
+        if isinstance(self.recipe.prepare.split.by, str) and self.table.split is None:
+            self.noticed += find_time_order(self.parsed.only(names), chosen)
+        return target, self._taught(self.parsed.only(names), chosen, codes), codes
+
+    def _split(self, target: pl.Series, chosen: Mapping[str, Chosen]) -> tuple[pl.Series, np.ndarray]:
+        """The target and the splits of the rows that are left: none whose class never trains."""
+        recipe = self.recipe
+        codes, findings = split_rows(self._keys(target, chosen), recipe.prepare.split, recipe.seed)
+        self.noticed += findings
+        target, codes = self._keep(codes != LEFT_OUT, target, codes)
+        is_class = chosen[self.target_name].type in _CLASSES
+        if is_class:
+            unseen, findings = unseen_classes(target, codes)
+            self.noticed += findings
+            target, codes = self._keep(~unseen, target, codes)
+        check_splits(target, codes, is_class=is_class)
+        return target, codes
+
+    def _keep(self, keep: np.ndarray, target: pl.Series, codes: np.ndarray) -> tuple[pl.Series, np.ndarray]:
+        if keep.all():
+            return target, codes
+        self.places = self.places[keep]
+        return target.filter(pl.Series(keep)), codes[keep]
+
+    def _take(self, target: str, names: list[str]) -> None:
+        """Only the rows in use, in every column."""
+        if len(self.places) == self.table.frame.height:
+            return
+        places = pl.Series(self.places)
+        for columns, some in ((self.parsed, [target, *names]), (self.unused, list(self.unused))):
+            for name in some:
+                columns.put(name, columns[name].gather(places))
+
+    def _keys(self, target: pl.Series, chosen: Mapping[str, Chosen]) -> Keys:
+        by, given = self.recipe.prepare.split.by, self.table.split
+        given = None if given is None else given[self.places]
+        if not isinstance(by, SplitBy):
+            return Keys(target, None, given)
+        name = by.group or by.time or by.column
+        assert name is not None, "the recipe's schema sees to it"
+        values = nulled(self.table.frame[name], self.missing_values).gather(pl.Series(self.places))
+        if by.time:
+            values = chosen[name].parse(values) if chosen[name].type in ("number", "datetime") else _as_times(values)
+        return Keys(target, values, given)
+
+    def _taught(self, inputs: Columns, chosen: Mapping[str, Chosen], codes: np.ndarray) -> Columns:
+        """Inputs without those that no training row has a value of; where the recipe types one, its fit will object."""
+        train = pl.Series(codes == TRAIN)
+        empty = [
+            name
+            for name, values in inputs.items()
+            if not chosen[name].given and values.null_count() and values.filter(train).is_null().all()
+        ]
+        for name in empty:
+            message = f"{name} is missing in all training rows; it is not used"
+            remedy = "split otherwise, or leave it out"
+            self.noticed.append(
+                Finding(key=f"empty:{name}", severity="warning", message=message, columns=(name,), remedy=remedy)
+            )
+        left = [name for name in inputs if name not in empty]
+        if empty and not left:
+            raise DataError(
+                f"no input column has values in the training rows: {', '.join(empty[:10])}",
+                where="data.columns",
+                hint="give columns with values, or split otherwise",
+            )
+        return inputs.only(left)
+
+    def _audit(self, looked: Looked) -> None:
+        others = [name for name in self.unused if looked.chosen[name].finding in ("text", "high_cardinality")]
+        with self.progress.task("audit") as task:
+            self.noticed += audit(
+                Audited(
+                    looked.inputs,
+                    looked.chosen,
+                    looked.target,
+                    looked.codes,
+                    looked.rows,
+                    self.pictures,
+                    self.unused.only(others),
+                    self.unused,
+                    by_chance=isinstance(self.recipe.prepare.split.by, str) and self.table.split is None,
+                ),
+                lambda note: task.advance(1, note),
+            )
+
+    def _measure(self, looked: Looked) -> dict[str, dict[str, Any]]:
+        train = pl.Series(looked.is_train)
+        figures = {}
+        with self.progress.task("measure columns", total=len(looked.chosen)) as task:
+            for name, one in looked.chosen.items():
+                values = self._values(name, looked)
+                figures[name] = figures_of(one, values.filter(train))
+                task.advance(1, name)
+        return figures
+
+    def _values(self, name: str, looked: Looked) -> pl.Series:
+        """A column's values in the rows in use, parsed where it is an input."""
+        if name == looked.target.name:
+            return looked.target
+        for columns in (looked.inputs, self.parsed, self.unused):
+            if name in columns:
+                return columns[name]
+        return nulled(self.table.frame[name], self.missing_values).gather(pl.Series(self.places))
+
+
+def _as_times(values: pl.Series) -> pl.Series:
+    """A column to order rows by, as times or numbers. Raises DataError."""
+    for column in (Datetime(), Number()):
+        try:
+            return column.parse(values).alias(values.name)
+        except DataError:
+            continue
+    raise DataError(
+        f"{values.name} holds neither times nor numbers ({values.drop_nulls().head(1).to_list()})",
+        where=f"column {values.name}",
+        hint="name a column of times in prepare.split.by.time",
+    )
