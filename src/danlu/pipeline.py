@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from danlu.base.devices import need
 from danlu.base.errors import ParityError, RequirementError
 from danlu.base.files import code_version, fingerprint, write_json, write_text
-from danlu.base.progress import Progress
+from danlu.base.progress import Progress, Quiet
 from danlu.base.runs import STEPS, Run, open_run
 from danlu.recipe.schema import Recipe
 
@@ -74,6 +74,9 @@ def run(
         DanluError: a step cannot be done; all before it is kept.
         RequirementError: everything was done, but `require` is not met: no bundle is released.
     """
+    from danlu.prepare.sources.remote import fetch_all
+
+    fetch_all(recipe.data, progress or Quiet())
     opened = open_run(Path(root), str(recipe.name), run_key(recipe), progress)
     with opened.locked():
         write_start(recipe, opened)

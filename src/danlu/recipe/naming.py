@@ -6,6 +6,8 @@ import re
 from pathlib import PurePath
 from typing import Any
 
+from danlu.recipe.addresses import is_remote, without_secrets
+
 # Endings that say how a file is packed or laid out, not what it is about.
 _ENDINGS = {
     ".csv",
@@ -40,6 +42,7 @@ def default_name(source: Any) -> str:
         return "frame"
     if isinstance(source, (list, tuple)):
         source = source[0] if source else ""
+    source = without_secrets(str(source)).partition("?")[0] if is_remote(source) else source
     path = PurePath(str(source).replace("\\", "/").removeprefix("sample:")) if source else PurePath()
     for part in reversed(path.parts):
         name = _clean(_stem(part))

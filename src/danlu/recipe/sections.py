@@ -26,6 +26,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from danlu import catalog
+from danlu.recipe.addresses import holds_password, is_remote, lacks_secrets
 from danlu.recipe.components import Choice, ColumnEntry, Component, located, not_one_of, together, wrong
 from danlu.recipe.faults import describe_value
 from danlu.recipe.naming import is_frame
@@ -47,17 +48,17 @@ class Section(BaseModel):
     )
 
 
-_PASSWORD = re.compile(r"://[^:/@\s]*:.*@|://.*(?i:password)=")
-
-
 def _one_path(value: Any) -> str:
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, str):
         if not value.strip():
             raise wrong("is empty", "write a path")
-        if _PASSWORD.search(value):
-            raise wrong("holds a password, which the run would hold", "remove it; set DANLU_SQL_PASSWORD")
+        if holds_password(value):
+            hint = "set the store's own variables" if is_remote(value) else "set DANLU_SQL_PASSWORD"
+            raise wrong("holds a password, which the run would hold", f"remove it; {hint}")
+        if lacks_secrets(value):
+            raise wrong("was written without its signature, which no run holds", "write the whole address again")
         return value
     raise wrong(f"must be a path or sample:NAME, not {describe_value(value)}")
 
@@ -87,7 +88,7 @@ class Join(Section):
     """A side table: its columns are added to the rows that have its key, before anything else is done with them.
 
     Attributes:
-        source: a file, a glob, a folder, `sample:NAME` or a database.
+        source: a file, a glob, a folder, an address of these, `sample:NAME` or a database.
         key: the column of equal values, in which no value may stand twice in the side table; or, where the names differ
             or it takes several columns, a mapping of the rows' column to the side table's.
         columns: what to add; by default all but the key.
@@ -105,8 +106,8 @@ class Data(Section):
 
     Attributes:
         source: a file, a glob, a list of files, a folder of class folders of pictures, a folder of idx files,
-            `sample:NAME`, a database (`sqlite:///FILE`, `postgresql://USER@HOST/DATABASE`), or (in Python) a data
-            frame. Paths are relative to the recipe's folder.
+            an address of these (`https://…`, `s3://…` and other stores), `sample:NAME`, a database (`sqlite:///FILE`,
+            `postgresql://USER@HOST/DATABASE`), or (in Python) a data frame. Paths are relative to the recipe's folder.
         train: training rows, where the splits are given as files; then `test` (and perhaps `validation`) too.
         validation: validation rows, given as files.
         test: test rows, given as files.

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from danlu.recipe.addresses import is_remote, without_secrets
 from danlu.recipe.naming import is_frame
 from danlu.recipe.schema import Recipe
 
@@ -34,18 +35,21 @@ def resolved_yaml(recipe: Recipe, folder: Path | None = None) -> str:
     for name in ("source", "train", "validation", "test"):
         if is_frame(getattr(recipe.data, name)):
             lines.append(f"# data.{name} was a data frame in Python, which no file can name.")
-        elif folder is not None:
+        else:
             mapping["data"][name] = _from(folder, recipe.base, mapping["data"][name])
-    if folder is not None:
-        for join in mapping["data"]["join"]:
-            join["source"] = _from(folder, recipe.base, join["source"])
+    for join in mapping["data"]["join"]:
+        join["source"] = _from(folder, recipe.base, join["source"])
     return "\n".join(lines) + "\n" + _dump(mapping)
 
 
-def _from(folder: Path, base: Path, rows: Any) -> Any:
-    """Paths that began at `base`, beginning at `folder`."""
+def _from(folder: Path | None, base: Path, rows: Any) -> Any:
+    """Paths that began at `base`, beginning at `folder`, if that is given; addresses without secrets."""
     if isinstance(rows, list):
         return [_from(folder, base, item) for item in rows]
+    if is_remote(rows):
+        return without_secrets(rows)
+    if folder is None:
+        return rows
     if rows is not None and rows.startswith("sqlite:///"):
         return f"sqlite:///{_from(folder, base, rows.removeprefix('sqlite:///'))}"
     if rows is None or rows.startswith("sample:") or "://" in rows or os.path.isabs(rows):

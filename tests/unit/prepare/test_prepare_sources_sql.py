@@ -124,7 +124,7 @@ class TestAddresses:
 
     def test_what_is_no_server_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"ftp:// is no database that is read"):
-            read_source("ftp://host/file.csv", base=tmp_path)
+            Sql().read("ftp://host/file.csv", base=tmp_path)
         with pytest.raises(DataError, match="a server's database needs a table or a query"):
             read_source("postgresql://u@host/db", base=tmp_path)
         with pytest.raises(DataError, match="is no address"):

@@ -25,7 +25,10 @@ from danlu.prepare.sources.idx import is_idx
 from danlu.prepare.sources.image_folder import is_image_folder
 from danlu.prepare.sources.joining import joined
 from danlu.prepare.sources.packing import files_in, packing
+from danlu.prepare.sources.remote import fetch
+from danlu.prepare.sources.sql import Sql
 from danlu.prepare.sources.table import PICTURES, Source, Table, concatenate, frame_hash, located
+from danlu.recipe.addresses import is_remote
 from danlu.recipe.schema import Data
 
 _SUFFIXES = {
@@ -42,7 +45,8 @@ def read_source(source: Any, *, base: Path, reader: Source | None = None) -> Tab
     """Read whatever a recipe may name as its data.
 
     Args:
-        source: a file, a glob, a list of files, a folder, `sample:NAME`, a database, or a table in memory.
+        source: a file, a glob, a list of files, a folder, an address of these, `sample:NAME`, a database, or a table
+            in memory.
         base: the folder that relative paths are below.
         reader: how to read; None chooses by what is there.
 
@@ -58,6 +62,8 @@ def read_source(source: Any, *, base: Path, reader: Source | None = None) -> Tab
     text = str(source)
     if text.startswith("sample:"):
         return (reader or _reader("sample")).read(text, base=base)
+    if is_remote(text) and not isinstance(reader, Sql):
+        return _read_remote(text, base, reader)
     if "://" in text and not text.startswith("sqlite:///"):
         return (reader or _reader("sql")).read(text, base=base)
     text = text.removeprefix("sqlite:///")
@@ -67,6 +73,18 @@ def read_source(source: Any, *, base: Path, reader: Source | None = None) -> Tab
     if reader is None and path.is_dir() and (tables := _tables_in(path)):
         return _read_all(tables, base, reader, path)
     return _resolved(_read_one(path, base, reader), path)
+
+
+def _read_remote(address: str, base: Path, reader: Source | None) -> Table:
+    """As from a path, once it is here; what is said of it names the address."""
+    fetched = fetch(address)
+    with fetched.naming():
+        if fetched.files:
+            table = _read_all(fetched.files, base, reader, fetched.path)
+        else:
+            table = read_source(fetched.path, base=base, reader=reader)
+    where = [fetched.named(one) for one in table.rejected["where"]]
+    return replace(table, rejected=table.rejected.with_columns(pl.Series("where", where, dtype=pl.String)))
 
 
 def _reader(name: str) -> Source:
@@ -216,13 +234,16 @@ def read_rows(source: Any, *, base: Path | None = None) -> pl.DataFrame:
     """Rows to predict for: every one, in order.
 
     Args:
-        source: a file, a picture, a folder of pictures, a table in memory, a list of mappings, or a mapping of columns.
+        source: a file, a picture, a folder of pictures, an address of these, a table in memory, a list of mappings, or
+            a mapping of columns.
         base: the folder that relative paths are below; by default the current one.
 
     Raises:
         DataError: nothing is there, or a row cannot be read; names the first such.
     """
     base = base or Path.cwd()
+    if is_remote(source) and Path(source.partition("?")[0]).suffix.lower() in PICTURES:
+        source = fetch(source).path
     if not isinstance(source, (str, Path, list, tuple)) or is_frame(source):
         return to_polars(source)
     if isinstance(source, (str, Path)) and not str(source).startswith("sample:"):
@@ -284,8 +305,15 @@ def _plain_files(source: Any, base: Path) -> list[Path]:
     named = source if isinstance(source, (list, tuple)) else [source]
     if not all(isinstance(one, (str, Path)) for one in named):
         return []
-    files = [base / Path(one).expanduser() for one in named]
+    files = [one for given in named for one in _files_named(given, base)]
     return files if all(one.is_file() and _is_plain(one) for one in files) else []
+
+
+def _files_named(source: str | Path, base: Path) -> tuple[Path, ...]:
+    if not is_remote(source):
+        return (base / Path(source).expanduser(),)
+    fetched = fetch(str(source))
+    return fetched.files or (fetched.path,)
 
 
 def _is_plain(path: Path) -> bool:
