@@ -16,7 +16,7 @@ import polars as pl
 # Of a table that is read: up to here it is held in memory, and each part on disk is about as large.
 _HELD_BYTES = 96 << 20
 # Of parsed columns that are on disk too: so many bytes of them are held as well.
-_RECENT_BYTES = 96 << 20
+_RECENT_BYTES = 256 << 20
 # Of a row: a text is held in 16 bytes and its letters past the twelfth.
 _CELL_BYTES = 16
 

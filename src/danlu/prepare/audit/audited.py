@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -12,10 +12,55 @@ import polars as pl
 
 from danlu.prepare.choose import Chosen
 
+_ODD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: neighbours are spread far apart
+
+
+@dataclass(frozen=True)
+class Some(Mapping[str, pl.Series]):
+    """Some of several columns, each read when it is asked for.
+
+    Attributes:
+        columns: all of them.
+        names: which, in this order.
+    """
+
+    columns: Mapping[str, pl.Series]
+    names: tuple[str, ...]
+
+    def __getitem__(self, name: str) -> pl.Series:
+        if name not in self.names:
+            raise KeyError(name)
+        return self.columns[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+class Chained(Mapping[str, pl.Series]):
+    """The columns of several tables, each read when it is asked for; of one name, that of the first."""
+
+    def __init__(self, *tables: Mapping[str, pl.Series]) -> None:
+        self._tables = {name: table for table in reversed(tables) for name in table}
+        self._names = tuple(dict.fromkeys(name for table in tables for name in table))
+
+    def __getitem__(self, name: str) -> pl.Series:
+        return self._tables[name][name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
 
 @dataclass(frozen=True)
 class Audited:
     """The rows that an audit looks at: split, cleaned, not yet encoded.
+
+    A table may be larger than memory: its columns are read one at a time, so that checks hold no more than one or two.
 
     Attributes:
         parsed: input columns' parsed values, (N,) each.
@@ -45,9 +90,18 @@ class Audited:
         """A column's type."""
         return self.chosen[name].type
 
-    def of_type(self, *types: str) -> dict[str, pl.Series]:
+    def of_type(self, *types: str) -> Mapping[str, pl.Series]:
         """The input columns of some types."""
-        return {name: values for name, values in self.parsed.items() if self.type(name) in types}
+        return Some(self.parsed, tuple(name for name in self.parsed if self.type(name) in types))
+
+    def without(self, name: str) -> Mapping[str, pl.Series]:
+        """The input columns but one."""
+        return Some(self.parsed, tuple(other for other in self.parsed if other != name))
+
+    @property
+    def all(self) -> Mapping[str, pl.Series]:
+        """The input columns, and `others`."""
+        return Chained(self.parsed, self.others)
 
     @property
     def has_classes(self) -> bool:
@@ -71,12 +125,14 @@ class Audited:
 
     def keys(self, columns: Mapping[str, pl.Series]) -> np.ndarray:
         """(N,) uint64, equal where these columns are."""
-        hashable = [self._hashable(values).alias(str(place)) for place, values in enumerate(columns.values())]
-        return pl.DataFrame(hashable).hash_rows(seed=0).to_numpy()
+        found = np.zeros(len(self.codes), np.uint64)
+        for place, values in enumerate(columns.values()):
+            mix(found, self._hashable(values).hash(seed=place).to_numpy())
+        return found
 
     def with_target(self, keys: np.ndarray) -> np.ndarray:
         """(N,) uint64, equal where both keys and the target are."""
-        return pl.DataFrame({"keys": keys, "target": self.target}).hash_rows(seed=0).to_numpy()
+        return mix(keys.copy(), self.target.hash(seed=0).to_numpy())
 
     def _hashable(self, values: pl.Series) -> pl.Series:
         """Pictures as hashes of their bytes; all else as it is."""
@@ -93,3 +149,19 @@ class Audited:
         if values.dtype == pl.Binary:
             return values.hash(seed=0)
         return pl.Series([hash(str(one)) for one in values.to_list()], dtype=pl.Int64)
+
+
+def mix(keys: np.ndarray, more: np.ndarray) -> np.ndarray:
+    """Keys (N,) uint64 with the hashes of one more column taken in, in place."""
+    keys ^= more
+    keys *= _ODD
+    keys ^= keys >> np.uint64(29)
+    return keys
+
+
+def found_in(keys: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """(N,) bool, whether each key is one of the others; these are sorted."""
+    if not len(others):
+        return np.zeros(len(keys), bool)
+    found: np.ndarray = others[np.minimum(np.searchsorted(others, keys), len(others) - 1)] == keys
+    return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from danlu.prepare.audit.audited import Audited
+from danlu.prepare.audit.audited import Audited, found_in
 from danlu.prepare.audit.duplicates import MAX_BY_CHANCE, shared_by_chance
 from danlu.prepare.prepared import Finding
 
@@ -23,8 +23,8 @@ def find_conflicts(data: Audited) -> list[Finding]:
     if not conflicting.any():
         return []
     count = len(conflicting)
-    certain = _conflicts(data, data.keys({**data.parsed, **data.others}))[1] if data.others else wrong
-    is_by_chance = shared_by_chance(data, data.compared) >= MAX_BY_CHANCE
+    certain = _conflicts(data, data.keys(data.all))[1] if data.others else wrong
+    is_by_chance = shared_by_chance(data, data.compared.values()) >= MAX_BY_CHANCE
     places = np.flatnonzero(conflicting)
     return [
         Finding(
@@ -43,9 +43,16 @@ def find_conflicts(data: Audited) -> list[Finding]:
 
 def _conflicts(data: Audited, keys: np.ndarray) -> tuple[np.ndarray, int]:
     """(N,) bool, True for rows of one key and several classes, and how many are not of the commonest."""
-    _, groups = np.unique(keys, return_inverse=True)
-    _, first, counts = np.unique(data.with_target(keys), return_index=True, return_counts=True)
+    ordered = np.sort(keys)
+    repeated = ordered[1:][ordered[1:] == ordered[:-1]]
+    rows = np.flatnonzero(found_in(keys, repeated))
+    found = np.zeros(len(keys), bool)
+    if not len(rows):
+        return found, 0
+    _, groups = np.unique(keys[rows], return_inverse=True)
+    _, first, counts = np.unique(data.with_target(keys)[rows], return_index=True, return_counts=True)
     num_classes = np.bincount(groups[first])
     most = np.zeros(len(num_classes), np.int64)
     np.maximum.at(most, groups[first], counts)
-    return num_classes[groups] > 1, len(keys) - int(most.sum())
+    found[rows] = num_classes[groups] > 1
+    return found, len(rows) - int(most.sum())

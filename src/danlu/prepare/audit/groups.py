@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from danlu.columns.names import is_key
-from danlu.prepare.audit.audited import Audited
+from danlu.prepare.audit.audited import Audited, Chained
 from danlu.prepare.prepared import Finding
 from danlu.prepare.splits import TEST, TRAIN
 
@@ -22,8 +22,10 @@ def find_shared_ids(data: Audited) -> list[Finding]:
     """
     found = []
     train, test = (pl.Series(np.flatnonzero(data.codes == code)) for code in (TRAIN, TEST))
-    for name, values in {**data.unused, **data.parsed}.items():
-        if not is_key(name) or values.dtype.is_nested() or values.dtype in (pl.Binary, pl.Object):
+    columns = Chained(data.unused, data.parsed)
+    for name in filter(is_key, columns):
+        values = columns[name]
+        if values.dtype.is_nested() or values.dtype in (pl.Binary, pl.Object):
             continue
         num_groups = values.drop_nulls().n_unique()
         known = len(values) - values.null_count()

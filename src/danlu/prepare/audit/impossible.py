@@ -26,8 +26,7 @@ def find_zeros(data: Audited) -> list[Finding]:
 
     A count begins at 1, an amount of money or area near 0, so that their zeros are honest; a blood pressure does not.
     """
-    columns = {name: values.to_numpy() for name, values in data.of_type("number").items()}
-    columns = {name: values for name, values in columns.items() if _has_gap(values)}
+    columns = {name: one.to_numpy() for name, one in data.of_type("number").items() if _has_gap(one.to_numpy())}
     false = {name: values == 0 for name, values in columns.items() if _is_isolated(values)}
     for name, values in columns.items():
         zeros = values == 0
@@ -38,8 +37,10 @@ def find_zeros(data: Audited) -> list[Finding]:
 
 def _has_gap(values: np.ndarray) -> bool:
     """Whether a column has zeros and else only positive values that begin some steps above."""
+    if (values == 0).sum() < _MIN_ROWS or np.nanmin(values) < 0:
+        return False
     known = np.unique(values[~np.isnan(values)])
-    if (values == 0).sum() < _MIN_ROWS or known[0] < 0 or len(known) <= _MIN_VALUES:
+    if len(known) <= _MIN_VALUES:
         return False
     positive = known[1:]
     return bool(positive[0] >= 5 * np.median(np.diff(positive)))
@@ -69,6 +70,8 @@ def find_sentinels(data: Audited) -> list[Finding]:
     """-1, -999, 9999 and the like that lie alone beyond all other values."""
     found = []
     for name, values in data.of_type("number").items():
+        if not _ends_oddly(values):
+            continue
         numbers = values.to_numpy()
         known, counts = np.unique(numbers[~np.isnan(numbers)], return_counts=True)
         if len(known) <= _MIN_VALUES:
@@ -93,6 +96,11 @@ def find_sentinels(data: Audited) -> list[Finding]:
                 )
             )
     return found
+
+
+def _ends_oddly(values: pl.Series) -> bool:
+    """Whether the least or the largest value is one that often stands for missing; told at once, before a sort."""
+    return values.min() in _NEGATIVE or values.max() in _NINES
 
 
 def _is_low(known: np.ndarray) -> bool:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from danlu.prepare.audit.audited import Audited
+from danlu.prepare.audit.audited import Audited, found_in, mix
 from danlu.prepare.audit.duplicates import MAX_BY_CHANCE, shared_by_chance
 from danlu.prepare.prepared import Finding
 from danlu.prepare.splits import TEST, TRAIN
 
 _MIN_SHARE = 0.01  # fewer are what chance makes of alike cases: 0.5 % of telco_churn, 0.1 % of diamonds
+_SEEN_BY_ONE = 0.1  # of near rows, at least, lie within the steps of the first grid alone
 _DROPPED_BITS = 52 - 9  # nine of a double's 52 binary digits are nearly three decimal ones
 _ODD = r"[\s\p{P}]+"
 
@@ -23,21 +24,20 @@ def find_near_duplicates(data: Audited) -> list[Finding]:
     """
     if not data.parsed:
         return []  # texts alone are compared by `find_alike_texts`
-    columns = {name: values for name, values in {**data.parsed, **data.others}.items() if values.dtype != pl.Object}
-    coarse = {name: _coarse(values, 0.0) for name, values in columns.items()}
-    if all(coarse[name] is values for name, values in columns.items()):
-        return []
     train, test = data.codes == TRAIN, data.codes == TEST
-    exact = np.isin(data.row_keys[test], data.row_keys[train])
+    keys, changed = _keys(data, 0.0)
+    if not changed:
+        return []
+    exact = found_in(data.row_keys[test], np.sort(data.row_keys[train]))
+    near = found_in(keys[test], np.sort(keys[train])) & ~exact
+    if near.mean() < _MIN_SHARE * _SEEN_BY_ONE:
+        return []
     # What lies across a step of one grid lies within one of the other.
-    shifted = {name: _coarse(one, 0.5) if one.dtype.is_float() else coarse[name] for name, one in columns.items()}
-    near = np.zeros(int(test.sum()), bool)
-    for grid in (coarse, shifted):
-        keys = data.with_target(data.keys(grid))
-        near |= np.isin(keys[test], keys[train])
-    near &= ~exact
+    keys, _ = _keys(data, 0.5)
+    near |= found_in(keys[test], np.sort(keys[train])) & ~exact
     share = float(near.mean())
-    if share < _MIN_SHARE or shared_by_chance(data, {name: coarse[name] for name in data.parsed}) >= MAX_BY_CHANCE:
+    coarse = (_coarse(values, 0.0) for values in data.parsed.values())
+    if share < _MIN_SHARE or shared_by_chance(data, coarse) >= MAX_BY_CHANCE:
         return []
     return [
         Finding(
@@ -51,6 +51,18 @@ def find_near_duplicates(data: Audited) -> list[Finding]:
             evidence={"test_rows": len(near), "near": int(near.sum()), "share": share},
         )
     ]
+
+
+def _keys(data: Audited, shift: float) -> tuple[np.ndarray, bool]:
+    """(N,) uint64, equal where all columns are on one grid, and whether that makes any value another."""
+    keys = np.zeros(len(data.codes), np.uint64)
+    changed = False
+    for place, values in enumerate(data.all.values()):
+        if values.dtype != pl.Object:
+            coarse = _coarse(values, shift)
+            changed |= coarse is not values
+            mix(keys, coarse.hash(seed=place).to_numpy())
+    return data.with_target(keys), changed
 
 
 def _coarse(values: pl.Series, shift: float) -> pl.Series:

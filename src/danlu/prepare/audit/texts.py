@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from danlu.base import seeds
-from danlu.prepare.audit.audited import Audited
+from danlu.prepare.audit.audited import Audited, Chained
 from danlu.prepare.audit.duplicates import MAX_SHARED
 from danlu.prepare.audit.minhash import MIN_BYTES, alike_pairs, plain
 from danlu.prepare.prepared import Finding
@@ -55,7 +55,7 @@ def find_alike_texts(data: Audited) -> list[Finding]:
 def text_columns(data: Audited) -> dict[str, pl.Series]:
     """Columns of free text, used or set aside, and used columns of long texts that are mostly different."""
     found = {}
-    for name, values in {**data.others, **data.parsed}.items():
+    for name, values in Chained(data.others, data.parsed).items():
         if values.dtype != pl.String:
             continue
         one = data.chosen[name]
@@ -97,8 +97,7 @@ def _across(data: Audited, name: str, texts: _Texts) -> Finding | None:
     if not twins:
         return None
     known = _number_rows(texts.number, train)
-    rest = {other: values for other, values in data.parsed.items() if other != name}
-    keys = data.with_target(data.keys(rest) if rest else np.zeros(len(data.codes), np.uint64))
+    keys = data.with_target(data.keys(data.without(name)))
     certain = sum(any((keys[known[one]] == keys[row]).any() for one in numbers) for row, numbers in twins.items())
     share, certain_share = len(twins) / len(test), certain / len(test)
     equal = sum(texts.number[row] in numbers for row, numbers in twins.items())
