@@ -14,7 +14,7 @@ from danlu.base.errors import DanluError, MissingExtraError, RecipeError, Requir
 _EXTRAS = {
     **dict.fromkeys(("torch", "sklearn", "onnx", "onnxscript", "tensorboard", "jinja2"), "train"),
     **dict.fromkeys(("uvicorn", "httptools", "orjson"), "serve"),
-    **dict.fromkeys(("pandas", "pyarrow"), "data"),
+    **dict.fromkeys(("pandas", "pyarrow", "ftfy"), "data"),
     "PIL": "vision",
 }
 

@@ -14,6 +14,7 @@ from danlu.base.errors import nearest
 from danlu.columns.column import Arrays, Field, State
 from danlu.columns.fault import bad_value, check_fill, no_values, show, wrong_dtype, wrong_option
 from danlu.columns.hashing import hash_codes
+from danlu.columns.repair import Fault, repair
 from danlu.columns.spelling import normalize
 
 _EXACT = 2.0**53  # up to here float64 holds every integer
@@ -83,8 +84,12 @@ class Category:
         max_values: largest number of values with a row of their own, the most frequent first; the rest are pooled.
         order: all values from the lowest to the highest, such as `[low, middle, high]`: the column then enters as its
             rank from 0 to 1, an unseen value as a missing one.
-        normalize: how texts are made one before they are compared: `spaces` (runs of white space are one), `nfkc` (and
-            full-width characters half-width, Unicode's NFKC) or `lowercase` (and small letters).
+        repair: what is mended in texts first: `html` (tags, comments, scripts and styles go, entities become their
+            characters), `mojibake` (texts that were read in a wrong encoding; needs `danlu[data]` or `danlu[serve]`,
+            where the model is used too).
+        normalize: how texts are made one before they are compared: `spaces` (runs of white space are one), `nfc` (and
+            letters with their accents are one character, Unicode's NFC), `nfkc` (and full-width characters are
+            half-width, Unicode's NFKC) or `lowercase` (and small letters).
         num_hashes: rows that all values share by their hash, for columns of very many: none is kept, and none unseen.
     """
 
@@ -96,15 +101,21 @@ class Category:
     min_count: Annotated[int, Ge(1)] = 1
     max_values: Annotated[int, Ge(1)] | None = None
     order: tuple[str | int | float, ...] | None = None
-    normalize: Literal["none", "spaces", "nfkc", "lowercase"] = "none"
+    repair: tuple[Fault, ...] | None = None
+    normalize: Literal["none", "spaces", "nfc", "nfkc", "lowercase"] = "none"
     num_hashes: Annotated[int, Ge(2), Le(10_000_000)] | None = None
 
     def parse(self, values: pl.Series) -> pl.Series:
-        """Values as (N,) texts, normalized, see `read_categories`. Raises DataError."""
+        """Values as (N,) texts, repaired and normalized, see `read_categories`.
+
+        Raises:
+            DataError: they are no single values.
+            MissingExtraError: ftfy, which mends mojibake, is not installed.
+        """
         if values.dtype in (pl.Categorical, pl.Enum):
             values = values.cast(pl.String)
         if values.dtype == pl.String:
-            values = normalize(values, self.normalize)
+            values = normalize(repair(values, self.repair or ()), self.normalize)
         return read_categories(values)
 
     def _text(self, value: str | float) -> str:

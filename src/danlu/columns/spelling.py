@@ -7,8 +7,8 @@ from typing import Literal
 
 import polars as pl
 
-Form = Literal["none", "spaces", "nfkc", "lowercase"]
-FORMS: tuple[Form, ...] = ("none", "spaces", "nfkc", "lowercase")  # each does what those before it do
+Form = Literal["none", "spaces", "nfc", "nfkc", "lowercase"]
+FORMS: tuple[Form, ...] = ("none", "spaces", "nfc", "nfkc", "lowercase")  # each does what those before it do
 
 
 def normalize(values: pl.Series, form: Form) -> pl.Series:
@@ -16,8 +16,9 @@ def normalize(values: pl.Series, form: Form) -> pl.Series:
 
     Args:
         values: (N,) texts or nulls.
-        form: `spaces`: runs of white space are one space, none at the ends; `nfkc`: and Unicode's compatibility form,
-            which makes full-width characters half-width; `lowercase`: and small letters.
+        form: `spaces`: runs of white space are one space, none at the ends; `nfc`: and letters with their accents are
+            one character, Unicode's canonical form; `nfkc`: its compatibility form, which also makes full-width
+            characters half-width; `lowercase`: and small letters.
 
     Returns:
         (N,) texts, null where nothing is left.
@@ -25,7 +26,7 @@ def normalize(values: pl.Series, form: Form) -> pl.Series:
     if form == "none":
         return values
     if form != "spaces":
-        values = values.str.normalize("NFKC")
+        values = values.str.normalize("NFC" if form == "nfc" else "NFKC")
     text = values.str.replace_all(r"\s+", " ").str.strip_chars()
     if form == "lowercase":
         text = text.str.to_lowercase()

@@ -60,6 +60,8 @@ def serve(
     opened = bundle if isinstance(bundle, Bundle) else load(bundle)
     if any(field.kind == "image" for column in opened.schema.inputs for field in column.fields):
         need("PIL", "vision")
+    if any("mojibake" in (column.options.get("repair") or ()) for column in opened.schema.inputs):
+        need("ftfy", "serve")
     opened.session  # noqa: B018  a bundle that cannot be opened is said before the port is taken
     listener = listen(host, port)
     _run(opened, listener, local, progress or choose_progress())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from danlu.prepare.audit.audited import Audited
+from danlu.prepare.audit.broken import find_html, find_mojibake
 from danlu.prepare.audit.columns import find_collinear, find_constant
 from danlu.prepare.audit.conflicts import find_conflicts
 from danlu.prepare.audit.drift import find_drift
@@ -42,6 +43,8 @@ CHECKS = (
     find_collinear,
     find_split_words,
     find_shared_ids,
+    find_html,
+    find_mojibake,
     find_personal_data,
     find_drift,
     find_label_noise,
