@@ -20,6 +20,7 @@ CATALOG: dict[str, dict[str, str]] = {
         "idx": "danlu.prepare.sources.idx:Idx",
         "npz": "danlu.prepare.sources.npz:Npz",
         "excel": "danlu.prepare.sources.excel:Excel",
+        "hugging_face": "danlu.prepare.sources.hugging_face:HuggingFace",
         "sql": "danlu.prepare.sources.sql:Sql",
         "sample": "danlu.prepare.sources.sample:Sample",
         "frame": "danlu.prepare.sources.frame:Frame",

@@ -55,6 +55,10 @@ def example(name: str, folder: Path) -> Any:
         return "sample:iris"
     if name in ("idx", "image_folder"):
         return _idx(folder / "idx") if name == "idx" else _pictures(folder / "pictures")
+    if name == "hugging_face":
+        (folder / "shards").mkdir()
+        FRAME.write_parquet(folder / "shards" / "train-00000-of-00001.parquet")
+        return "shards"
     if name == "excel":
         pytest.importorskip("fastexcel")
         write_workbook(folder / "rows.xlsx", {"sheet": [FRAME.columns, *FRAME.rows()]})

@@ -105,9 +105,10 @@ class Data(Section):
     """Where the rows are, what to predict, and what differs from what is inferred.
 
     Attributes:
-        source: a file, a glob, a list of files, a folder of class folders of pictures, a folder of idx files,
-            an address of these (`https://…`, `s3://…` and other stores), `sample:NAME`, a database (`sqlite:///FILE`,
-            `postgresql://USER@HOST/DATABASE`), or (in Python) a data frame. Paths are relative to the recipe's folder.
+        source: a file, a glob, a list of files, a folder of class folders of pictures, a folder of idx files, what
+            Hugging Face's `save_to_disk` wrote, an address of these (`https://…`, `s3://…` and other stores),
+            `sample:NAME`, a database (`sqlite:///FILE`, `postgresql://USER@HOST/DATABASE`), or (in Python) a data
+            frame. Paths are relative to the recipe's folder.
         train: training rows, where the splits are given as files; then `test` (and perhaps `validation`) too.
         validation: validation rows, given as files.
         test: test rows, given as files.

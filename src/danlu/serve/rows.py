@@ -79,13 +79,14 @@ def _column(rows: Sequence[dict[str, Any]], column: FittedColumn) -> pl.Series:
     name = column.name
     values = []
     for number, row in enumerate(rows):
-        if name not in row:
+        found, value = _at(row, name)
+        if not found:
             near = nearest(name, list(row))
             hint = f"rename {near} to {name}" if near else "send null for a value that is missing"
             raise Refusal(
                 422, f"the column {name} is not in row {number}", where=f"column {name}, row {number}", hint=hint
             )
-        values.append(row[name])
+        values.append(value)
     if any(field.kind == "image" for field in column.fields):
         return _pictures(name, values)
     for number, value in enumerate(values):
@@ -94,6 +95,19 @@ def _column(rows: Sequence[dict[str, Any]], column: FittedColumn) -> pl.Series:
                 name, number, f"{_kind(value)} is not a value of a {column.type} column", "send text, number or null"
             )
     return _scalars(name, values)
+
+
+def _at(row: Any, name: str) -> tuple[bool, Any]:
+    """(whether it is there, its value): a key of that name, or for `a.b.c` one inside the objects `a` and `b`."""
+    if not isinstance(row, dict):
+        return row is None, None  # an object that is missing has nothing in it
+    if name in row:
+        return True, row[name]
+    parts = name.split(".")
+    heads = (end for end in range(len(parts) - 1, 0, -1) if ".".join(parts[:end]) in row)
+    return next(
+        (found for end in heads if (found := _at(row[".".join(parts[:end])], ".".join(parts[end:])))[0]), (False, None)
+    )
 
 
 def _scalars(name: str, values: list[Any]) -> pl.Series:

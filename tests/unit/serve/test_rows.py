@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -292,3 +293,27 @@ def test_base64_that_is_none_is_refused(pictures: Schema) -> None:
 
 def test_bare_tokens_are_read() -> None:
     assert parse_body(b"[-Infinity, 1]") == [float("-inf"), 1]
+
+
+def test_columns_of_dot_paths_are_found_inside_objects(schema: Schema) -> None:
+    inner = {column.name: f"user.{column.name}" if column.name == "age" else column.name for column in schema.inputs}
+    inner["city"] = "user.address.city"
+    nested = Schema(
+        tuple(replace(column, name=inner[column.name]) for column in schema.inputs),
+        schema.target,
+        schema.missing_values,
+    )
+    rest = {name: ROW[name] for name in ("height", "member")}
+    frame = rows_frame(
+        [
+            {**rest, "user": {"age": 31, "address": {"city": "北京"}}},
+            {**rest, "user.age": 32, "user.address.city": "a"},
+            {**rest, "user": {"age": 33}, "user.address": {"city": "b"}},
+            {**rest, "user": None},
+        ],
+        nested,
+    )
+    assert frame["user.age"].to_list() == [31, 32, 33, None]
+    assert frame["user.address.city"].to_list() == ["北京", "a", "b", None]
+    with pytest.raises(Refusal, match=r"the column user\.address\.city is not in row 0"):
+        rows_frame([{**rest, "user": {"age": 31, "address": {}}}], nested)

@@ -22,7 +22,7 @@ from danlu.prepare.sources.table import Table, located, rejected_rows
 class JsonLines:
     """A file of JSON objects, one to a line (`.jsonl`, `.ndjson`), or one array of them (`.json`); also packed.
 
-    A nested object becomes columns `a.b`, one level deep.
+    A nested object becomes columns `a.b.c`, at any depth; lists stay as they are.
     """
 
     def read(self, source: Any, *, base: Path) -> Table:

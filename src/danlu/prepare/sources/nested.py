@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,40 +12,49 @@ import polars as pl
 
 from danlu.base.errors import DataError
 
+_DEEPEST = 64  # levels of nesting; what lies deeper is no data
+
 
 def flattened(frame: pl.DataFrame) -> pl.DataFrame:
-    """Struct columns as `a.b`, one level deep; deeper ones as JSON text.
+    """Struct columns as `a.b.c`, at any depth; lists stay as they are, what is in them too.
 
-    A struct of `bytes` and `path`, as Hugging Face stores pictures, becomes its bytes.
+    A struct of `bytes` and `path`, as Hugging Face stores pictures, becomes its bytes; its path where there are none.
+
+    Raises:
+        DataError: two columns have one name then: a field `b` of `a`, and a column `a.b`.
     """
-    columns: list[pl.Series] = []
-    for values in frame.get_columns():
-        if isinstance(values.dtype, pl.Struct):
-            columns += _parts(values)
-        else:
-            columns.append(_plain(values))
-    names = [values.name for values in columns]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise DataError(
-            f"two columns are called {twice[0]} once nested fields are flat",
-            where=f"column {twice[0]}",
-            hint="rename one of them",
-        )
+    columns = [part for values in frame.get_columns() for part in _parts(values)]
+    counts = Counter(values.name for values in columns)
+    for name, times in counts.items():
+        if times > 1:
+            raise _twice(name)
     return pl.DataFrame(columns)
 
 
-def _parts(values: pl.Series) -> list[pl.Series]:
+def _twice(name: str) -> DataError:
+    return DataError(
+        f"two columns are called {name} once nested fields are flat", where=f"column {name}", hint="rename one of them"
+    )
+
+
+def _parts(values: pl.Series, depth: int = 0) -> list[pl.Series]:
+    if not isinstance(values.dtype, pl.Struct):
+        return [_plain(values)]
+    if depth == _DEEPEST:
+        return [values.struct.json_encode()]
     fields = values.struct.fields
-    if set(fields) == {"bytes", "path"} and values.struct.field("bytes").dtype == pl.Binary:
-        return [values.struct.field("bytes").alias(values.name)]
-    return [_plain(values.struct.field(field).alias(f"{values.name}.{field}")) for field in fields]
+    if set(fields) == {"bytes", "path"} and values.struct.field("bytes").dtype in (pl.Binary, pl.Null):
+        content, path = values.struct.field("bytes"), values.struct.field("path")
+        empty = content.null_count() == len(content) and path.null_count() < len(path)
+        return [(path if empty else content.cast(pl.Binary)).alias(values.name)]
+    inner = [values.struct.field(field).alias(f"{values.name}.{field}") for field in fields]
+    return [part for one in inner for part in _parts(one, depth + 1)]
 
 
 def _plain(values: pl.Series) -> pl.Series:
     dtype = values.dtype
-    if isinstance(dtype, pl.Struct):
-        return values.struct.json_encode()
+    if isinstance(dtype, pl.BaseExtension):  # arrays of a fixed shape, as Hugging Face stores them
+        return _plain(values.ext.storage())
     if isinstance(dtype, (pl.Categorical, pl.Enum)) or dtype in (pl.Null, pl.Time):
         return values.cast(pl.String)
     if isinstance(dtype, pl.Decimal):
@@ -55,9 +65,36 @@ def _plain(values: pl.Series) -> pl.Series:
 
 
 def from_records(records: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
-    """Rows as mappings; keys that some lack are null there; a key with values of several kinds becomes text."""
-    names = dict.fromkeys(str(name) for record in records for name in record)
-    return from_columns({name: [record.get(name) for record in records] for name in names})
+    """Rows as mappings; keys that some lack are null there; a key with values of several kinds becomes text.
+
+    A mapping in a row becomes columns `a.b.c`, at any depth. Raises DataError where two columns have one name then.
+    """
+    flat = [dict(_leaves(record, ())) for record in records]
+    paths = dict.fromkeys(path for record in flat for path in record)
+    above = {path[:end] for path in paths for end in range(1, len(path))}
+    # A mapping that is missing in a row is no value beside its own fields.
+    used = [path for path in paths if path not in above or any(row.get(path) is not None for row in flat)]
+    names = Counter(".".join(path) for path in used)
+    for name, times in names.items():
+        if times > 1:
+            raise _twice(name)
+    return _from_plain({".".join(path): [row.get(path) for row in flat] for path in used})
+
+
+def _leaves(record: Mapping[Any, Any], above: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every value that is no mapping, with the keys that lead to it."""
+    for name, value in record.items():
+        path = (*above, str(name))
+        if not isinstance(value, Mapping) or _is_file(value):
+            yield path, value
+        elif len(path) <= _DEEPEST:
+            yield from _leaves(value, path)
+        else:
+            yield path, _text(value)
+
+
+def _is_file(value: Mapping[Any, Any]) -> bool:
+    return set(value) == {"bytes", "path"} and isinstance(value["bytes"], (bytes, type(None)))
 
 
 def from_columns(columns: Mapping[str, Any]) -> pl.DataFrame:
@@ -73,8 +110,26 @@ def from_columns(columns: Mapping[str, Any]) -> pl.DataFrame:
             where=f"column {single}",
             hint="give columns as lists, or rows as a list of mappings: a single row too stands in a list",
         )
+    if any(
+        isinstance(value, Mapping) and not _is_file(value) for values in columns.values() for value in _some(values)
+    ):
+        _check_lengths({str(name): len(values) for name, values in columns.items()})
+        return from_records([dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)])
+    return _from_plain(columns)
+
+
+def _some(values: Any) -> Iterable[Any]:
+    """The values of a column that may be mappings."""
+    return values if isinstance(values, (list, tuple)) else ()
+
+
+def _from_plain(columns: Mapping[str, Any]) -> pl.DataFrame:
     series = [_series(str(name), values) for name, values in columns.items()]
-    lengths = {values.name: len(values) for values in series}
+    _check_lengths({values.name: len(values) for values in series})
+    return flattened(pl.DataFrame(series))
+
+
+def _check_lengths(lengths: Mapping[str, int]) -> None:
     if len(set(lengths.values())) > 1:
         given = ", ".join(f"{name} {length}" for name, length in list(lengths.items())[:10])
         raise DataError(
@@ -82,7 +137,6 @@ def from_columns(columns: Mapping[str, Any]) -> pl.DataFrame:
             where=f"column {max(lengths, key=lambda name: lengths[name])}",
             hint="give every column one value for each row",
         )
-    return flattened(pl.DataFrame(series))
 
 
 def _is_many(values: Any) -> bool:

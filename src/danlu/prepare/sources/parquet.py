@@ -18,7 +18,7 @@ from danlu.prepare.sources.table import Table, located
 class Parquet:
     """A Parquet file (`.parquet`) or an Arrow one (`.arrow`, `.feather`, `.ipc`), also packed.
 
-    Nested columns become `a.b`.
+    Nested columns become `a.b.c`.
     """
 
     def read(self, source: Any, *, base: Path) -> Table:

@@ -21,6 +21,7 @@ from danlu.base.files import fingerprint, hash_file
 from danlu.base.progress import Progress, Quiet
 from danlu.base.registry import build
 from danlu.prepare.sources.frame import is_frame, to_polars
+from danlu.prepare.sources.hugging_face import is_hugging_face
 from danlu.prepare.sources.idx import is_idx
 from danlu.prepare.sources.image_folder import is_image_folder
 from danlu.prepare.sources.joining import joined
@@ -137,7 +138,7 @@ def _tables_in(folder: Path) -> list[Path]:
     inside = sorted(folder.iterdir())
     files = [one for one in inside if one.is_file() and not one.name.startswith(".")]
     tables = [one for one in files if _suffix(one) in _SUFFIXES and _suffix(one) != ".txt" and not is_idx(one)]
-    if any(is_idx(one) for one in files) or is_image_folder(folder):
+    if any(is_idx(one) for one in files) or is_hugging_face(folder) or is_image_folder(folder):
         return []
     parts = [one for one in inside if one.is_dir() and _is_partition(one.name)]
     return [*tables, *(table for one in parts for table in _tables_in(one))]
@@ -169,7 +170,7 @@ def _choose(path: Path) -> str:
     if path.is_dir():
         if any(is_idx(one) for one in path.iterdir()):
             return "idx"
-        return "image_folder"
+        return "hugging_face" if is_hugging_face(path) else "image_folder"
     if is_idx(path):
         return "idx"
     if name := _SUFFIXES.get(_suffix(path)):
