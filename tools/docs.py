@@ -34,6 +34,7 @@ SECTIONS = {
 
 FAMILIES = {
     "columns": "What one column is: an entry of `data.columns`, with `type` instead of `name`.",
+    "fillers": "What stands for a missing value, told by the other columns of its row: an entry of `prepare.fill`.",
     "sources": "How rows are read: `data.reader`. Without it, the source's name and content tell.",
     "encoders": "What turns a column into a vector: an entry of `design.encoders`.",
     "fusions": "What joins the encoded columns: `design.fusion`.",

@@ -33,6 +33,12 @@ CATALOG: dict[str, dict[str, str]] = {
         "image": "danlu.columns.image:Image",
         "ignore": "danlu.columns.ignore:Ignore",
     },
+    "fillers": {
+        "group": "danlu.columns.fillers.group:Group",
+        "time": "danlu.columns.fillers.time:Time",
+        "neighbors": "danlu.columns.fillers.neighbors:Neighbors",
+        "iterative": "danlu.columns.fillers.iterative:Iterative",
+    },
     "tasks": {
         "binary": "danlu.tasks.classification:Binary",
         "multiclass": "danlu.tasks.classification:MultiClass",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -16,6 +16,7 @@ from danlu.columns.fault import bad_value, check_fill, no_values, show, wrong_dt
 from danlu.columns.hashing import hash_codes
 from danlu.columns.repair import Fault, repair
 from danlu.columns.spelling import normalize
+from danlu.columns.target import NUM_FOLDS, TargetRows, deal, target_means
 
 _EXACT = 2.0**53  # up to here float64 holds every integer
 
@@ -30,11 +31,16 @@ class CategoryState(State):
         fill: stands for a missing value where that has no code of its own, or none where there is no value to stand for
             it.
         marks_missing: with an `order`: whether there is a field "missing".
+        means: (F + 1, V + 1, K) float32, with `encoding: target`: see `target.target_means`; the last of the groups is
+            that of missing values. Empty tuple else.
+        seed: of the folds of those.
     """
 
     values: tuple[str, ...]
     fill: str | None
     marks_missing: bool = False
+    means: np.ndarray | tuple[()] = ()
+    seed: int = 0
 
 
 def read_categories(values: pl.Series) -> pl.Series:
@@ -58,8 +64,10 @@ def read_categories(values: pl.Series) -> pl.Series:
     if dtype in (pl.Categorical, pl.Enum):
         text = text.str.strip_chars()
         text = text.set(text == "", None)
-    whole = text.str.contains(r"^-?\d+\.0+$")
-    if whole.any():
+    # A search for what all such texts hold is quick, and most columns have none.
+    some = text.str.contains(".0", literal=True)
+    if some.any():
+        whole = some & text.str.contains(r"^-?\d+\.0+$")
         text = text.zip_with(~whole.fill_null(False), text.str.replace(r"\.0+$", ""))
     words = text.is_in(["True", "TRUE", "False", "FALSE"])
     return text.zip_with(~words.fill_null(False), text.str.to_lowercase()) if words.any() else text
@@ -90,11 +98,26 @@ class Category:
         normalize: how texts are made one before they are compared: `spaces` (runs of white space are one), `nfc` (and
             letters with their accents are one character, Unicode's NFC), `nfkc` (and full-width characters are
             half-width, Unicode's NFKC) or `lowercase` (and small letters).
+        encoding: `code` gives each value a row of an embedding table, which is trained; `target` makes it the mean of
+            the target in the training rows that have it: one number (of three classes or more, one for each), in
+            deviations of the target from its mean. Training rows are encoded without their own fold of five, unseen
+            values as the mean of all.
+        smooth: with `encoding: target`, how many rows with the mean of all are added to those of each value.
         num_hashes: rows that all values share by their hash, for columns of very many: none is kept, and none unseen.
     """
 
     state_type: ClassVar[type[State]] = CategoryState
     encoder: ClassVar[str] = "mlp"
+    late_options: ClassVar[tuple[str, ...]] = (
+        "missing",
+        "fill",
+        "unseen",
+        "max_values",
+        "order",
+        "num_hashes",
+        "encoding",
+        "smooth",
+    )
     missing: Literal["own", "drop", "constant", "most_frequent"] = "own"  # that it is missing often says something
     fill: str | None = None
     unseen: Literal["own", "error"] = "own"
@@ -103,6 +126,8 @@ class Category:
     order: tuple[str | int | float, ...] | None = None
     repair: tuple[Fault, ...] | None = None
     normalize: Literal["none", "spaces", "nfc", "nfkc", "lowercase"] = "none"
+    encoding: Literal["code", "target"] = "code"
+    smooth: Annotated[float, Ge(0)] = 10.0  # rare values then say little, as they should
     num_hashes: Annotated[int, Ge(2), Le(10_000_000)] | None = None
 
     def parse(self, values: pl.Series) -> pl.Series:
@@ -128,6 +153,10 @@ class Category:
         Raises:
             DataError: every value is missing, or two options do not agree.
         """
+        assert not self.learns_from_target, "fit_with_target is for these"
+        return self._fit(values)
+
+    def _fit(self, values: pl.Series) -> CategoryState:
         self._check(values)
         known = values.drop_nulls()
         if not len(known):
@@ -168,8 +197,40 @@ class Category:
         marks = self.missing == "own" and values.null_count() > 0
         return CategoryState(tuple(order), fill, marks)
 
+    @property
+    def learns_from_target(self) -> bool:
+        """Whether `encoding` is `target`."""
+        return self.encoding == "target"
+
+    def fit_with_target(self, values: pl.Series, target: TargetRows) -> CategoryState:
+        """Learn which values there are, and the mean of the target for each. Raises DataError as `fit` does."""
+        state = self._fit(values)
+        means = target_means(self._groups(values, state), len(state.values) + 1, target, self.smooth)
+        return replace(state, means=means, seed=target.seed)
+
+    def _groups(self, values: pl.Series, state: CategoryState) -> np.ndarray:
+        """(N,) int64: the place of each value; the one past them for missing ones, -1 for unseen and pooled ones."""
+        missing = len(state.values)
+        if self.missing in ("most_frequent", "constant") and state.fill in state.values:
+            missing = state.values.index(state.fill)
+        codes = np.arange(len(state.values), dtype=np.int64)
+        if not len(state.values):
+            return np.where(values.is_null().to_numpy(), missing, -1)
+        known = pl.Series(state.values, dtype=pl.String)
+        places = values.replace_strict(known, pl.Series(codes), default=-1, return_dtype=pl.Int64)
+        return places.set(values.is_null(), missing).to_numpy(writable=True)
+
     def _check(self, values: pl.Series) -> None:
         check_fill(values, self.missing, self.fill)
+        if self.encoding == "target" and (self.order is not None or self.num_hashes is not None):
+            given = "order" if self.order is not None else "num_hashes"
+            raise wrong_option(
+                values, f"encoding is target, which has no use for {given}", f"leave out encoding, or {given}"
+            )
+        if self.encoding == "code" and self.smooth != Category.smooth:
+            raise wrong_option(
+                values, "smooth is given, and encoding is code", "set encoding to target, or leave smooth out"
+            )
         if self.unseen == "error" and (self.min_count > 1 or self.max_values):
             raise wrong_option(
                 values,
@@ -202,8 +263,12 @@ class Category:
     def fields(self, state: CategoryState) -> tuple[Field, ...]:
         """The "code": missing and unseen first, where they have one, then the values in sorted order.
 
-        With an `order` the "value", and "missing" where the training rows have missing values.
+        With an `order` the "value", and "missing" where the training rows have missing values. With `encoding: target`
+        the "value".
         """
+        if self.encoding == "target":
+            width = np.shape(state.means)[2]
+            return (Field("value", "scalar", (width,) if width > 1 else ()),)
         if self.order is not None:
             return (Field("value", "scalar"), Field("missing", "scalar"))[: 1 + state.marks_missing]
         num_codes = self._offset + (self.num_hashes or len(state.values))
@@ -218,7 +283,8 @@ class Category:
 
         Returns:
             "code": (N,) int32. With an `order`: "value": (N,) float32, the rank from 0 to 1, that of `state.fill` for
-            missing and unseen values; "missing": (N,) float32, 1 for those.
+            missing and unseen values; "missing": (N,) float32, 1 for those. With `encoding: target`: "value": (N,) or
+            (N, K) float32, the mean of the target in the training rows with that value, 0 for unseen ones.
 
         Raises:
             DataError: a value is unseen and `unseen` is `error`.
@@ -228,6 +294,8 @@ class Category:
             unseen = ~values.is_in(state.values) & ~null
             if unseen.any():
                 raise self._unseen(values, unseen, state.values)
+        if self.encoding == "target":
+            return self._encode_means(values, state, NUM_FOLDS)
         if self.order is not None:
             return self._encode_ranks(values, state)
         if self.num_hashes is not None:
@@ -235,6 +303,26 @@ class Category:
         codes = self._look_up(values, state.values)
         missing = 0 if self.missing == "own" else self._code_of(state.fill, state.values)
         return {"code": codes.set(null, missing).to_numpy(writable=True)}
+
+    def encode_training(self, values: pl.Series, rows: np.ndarray, state: CategoryState) -> Arrays:
+        """As `encode`, with `encoding: target`, but training rows by the means of the other folds' rows.
+
+        Args:
+            values: (N,) texts or nulls.
+            rows: (N,) int64, a training row's number in the source, -1 for all other rows.
+            state: what `fit_with_target` learned.
+
+        Returns:
+            "value", as `encode` gives it.
+        """
+        return self._encode_means(values, state, deal(state.seed, rows))
+
+    def _encode_means(self, values: pl.Series, state: CategoryState, tables: int | np.ndarray) -> Arrays:
+        """The means by one table, or by each row's own, by its number."""
+        groups = self._groups(values, state)
+        means = np.asarray(state.means)[tables, groups]
+        means = np.where(groups[:, None] < 0, np.float32(0), means)
+        return {"value": means[:, 0].copy() if means.shape[1] == 1 else means}
 
     def _encode_ranks(self, values: pl.Series, state: CategoryState) -> Arrays:
         known = pl.Series(state.values)
@@ -273,7 +361,11 @@ class Category:
         )
 
     def decode(self, arrays: Arrays, state: CategoryState) -> pl.Series:
-        """(N,) texts; null for missing, unseen and hashed. With an `order`, the value of the nearest rank."""
+        """(N,) texts; null for missing, unseen and hashed. With an `order`, the value of the nearest rank; with
+        `encoding: target`, that of the nearest mean.
+        """
+        if self.encoding == "target":
+            return self._decode_means(np.asarray(arrays["value"], np.float32), state)
         if self.order is not None:
             last = len(state.values) - 1
             places = np.rint(np.clip(np.asarray(arrays["value"], np.float64), 0, 1) * last).astype(np.int64)
@@ -283,6 +375,14 @@ class Category:
             [None] * self._offset + list(state.values or [None] * (self.num_hashes or 0)), dtype=pl.String
         )
         return labels.gather(np.asarray(arrays["code"], np.int64))
+
+    def _decode_means(self, values: np.ndarray, state: CategoryState) -> pl.Series:
+        means = np.asarray(state.means)[NUM_FOLDS]
+        wanted = values.reshape(len(values), means.shape[1])
+        different, which = np.unique(wanted, axis=0, return_inverse=True)
+        nearest_ones = [int(np.abs(means - one).sum(axis=1).argmin()) for one in different]
+        places = np.array(nearest_ones, np.int64)[which.reshape(-1)]
+        return pl.Series([*state.values, None], dtype=pl.String).gather(places)
 
     def drops(self, values: pl.Series) -> np.ndarray:
         """(N,) bool, True where the value is missing and `missing` is `drop`."""

@@ -17,7 +17,7 @@ from annotated_types import Gt
 
 from danlu.columns.column import Arrays, Field, State
 from danlu.columns.fault import bad_value, check_fill, no_values, wrong_dtype, wrong_option
-from danlu.columns.outliers import LIMITS, count_outside, find_bounds
+from danlu.columns.outliers import LIMITS, SHARES, count_outside, find_bounds
 from danlu.columns.scales import Scale, fit_scale
 
 _CURRENCY = "$€£¥￥₹元"
@@ -129,20 +129,29 @@ class Number:
         outliers: `clip` caps values at bounds learned from the training rows, before they are scaled; `mark` leaves
             them as they are and adds an input that says which lie outside, where training rows do; `none` does neither.
         outlier_rule: the bounds: `iqr` (so many interquartile ranges past the quartiles), `z_score` (so many standard
-            deviations from the mean) or `quantile` (such a share of the rows at each end).
-        outlier_limit: how many, or which share; 1.5, 3 and 0.01 where none is given.
+            deviations from the mean), `quantile` (such a share of the rows at each end) or `isolation_forest` (what
+            scikit-learn's forest sets apart most readily, such a share of the rows in all).
+        outlier_limit: how many, or which share; 1.5, 3, 0.01 and 0.01 where none is given.
     """
 
     state_type: ClassVar[type[State]] = NumberState
     encoder: ClassVar[str] = "mlp"
-    late_options: ClassVar[tuple[str, ...]] = ("missing", "fill", "indicator", "scale", "outliers", "outlier_rule", "outlier_limit")
+    late_options: ClassVar[tuple[str, ...]] = (
+        "missing",
+        "fill",
+        "indicator",
+        "scale",
+        "outliers",
+        "outlier_rule",
+        "outlier_limit",
+    )
     missing: Literal["drop", "constant", "mean", "median", "most_frequent"] = "median"  # the median bears outliers
     fill: float | None = None
     indicator: bool = True
     scale: Literal["standard", "min_max", "robust", "quantile", "log", "yeo_johnson", "none"] = "standard"
     decimal: Literal[".", ","] = "."
     outliers: Literal["none", "clip", "mark"] = "none"
-    outlier_rule: Literal["iqr", "z_score", "quantile"] = "iqr"
+    outlier_rule: Literal["iqr", "z_score", "quantile", "isolation_forest"] = "iqr"
     outlier_limit: Annotated[float, Gt(0)] | None = None
 
     def parse(self, values: pl.Series) -> pl.Series:
@@ -196,10 +205,11 @@ class Number:
             raise wrong_option(
                 values, "outlier_limit is given, and outliers is none", "set outliers to clip or mark, or leave it out"
             )
-        if self.outlier_rule == "quantile" and self.outlier_limit >= 0.5:
+        if self.outlier_rule in SHARES and self.outlier_limit >= 0.5:
             raise wrong_option(
                 values,
-                f"outlier_limit is {self.outlier_limit:g}; of the rule quantile it is a share of the rows at each end",
+                f"outlier_limit is {self.outlier_limit:g}; of the rule {self.outlier_rule} it is a share of the rows"
+                + " at each end" * (self.outlier_rule == "quantile"),
                 "set it below 0.5, such as 0.01",
             )
 

@@ -1,6 +1,6 @@
 """All columns of a task together: how raw rows become the network's inputs, in training as in serving.
 
-    raw rows  --parse-->  each column's values  --encode-->  fields  --pack-->  network inputs
+    raw rows  --parse-->  each column's values  --fill-->  fewer missing  --encode-->  fields  --pack-->  inputs
 
 All scalars of a table become one matrix, all codes another, so that a training step gathers two arrays however many
 columns there are. No torch here.
@@ -19,6 +19,8 @@ import polars as pl
 from danlu import catalog
 from danlu.base.errors import DataError, nearest
 from danlu.columns.column import Arrays, Column, Field, FittedColumn, nulled
+from danlu.columns.fillers.filler import Filler, FittedFiller
+from danlu.columns.filling import encode_column, looks_at
 
 
 @dataclass(frozen=True)
@@ -60,11 +62,13 @@ class Schema:
         inputs: feature columns in the data's order, ignored ones left out.
         target: the column to predict.
         missing_values: texts that stand for a missing value, besides blanks.
+        fillers: what fills missing values before they are encoded, in order.
     """
 
     inputs: tuple[FittedColumn, ...]
     target: FittedColumn
     missing_values: tuple[str, ...] = ()
+    fillers: tuple[FittedFiller, ...] = ()
 
     @cached_property
     def slots(self) -> tuple[Slot, ...]:
@@ -100,11 +104,12 @@ class Schema:
         images = [InputSpec(slot.input, "uint8", slot.field.shape) for slot in self.slots if slot.field.kind == "image"]
         return (*tables, *images)
 
-    def encode(self, frame: pl.DataFrame) -> Arrays:
+    def encode(self, frame: pl.DataFrame, training: np.ndarray | None = None) -> Arrays:
         """Rows as the network's inputs.
 
         Args:
             frame: N raw rows with at least the input columns; others are not looked at.
+            training: (N,) int64, a training row's number in the source, -1 for all other rows; None where none trains.
 
         Returns:
             input name → (N, *shape) array, C order.
@@ -119,7 +124,7 @@ class Schema:
             if spec.name in ("scalars", "codes")
         }
         for column in self.inputs:
-            fields = self.encode_column(column, parsed)
+            fields = self.encode_column(column, parsed, training)
             for slot in self.column_slots[column.name]:
                 value = fields[slot.field.name]
                 if slot.field.kind == "image":
@@ -132,17 +137,24 @@ class Schema:
         """Every input column's values, (N,) each, in the column's own dtype. Raises DataError."""
         return {one.name: one.parse(self._pick(frame, one.name)) for one in self.inputs}
 
-    def encode_column(self, column: FittedColumn, parsed: Mapping[str, pl.Series]) -> Arrays:
-        """One input column's fields.
+    def looks_at(self, name: str) -> tuple[str, ...]:
+        """The input columns whose values `encode_column` needs for one of them: itself, and what it is filled by."""
+        return looks_at(name, self.fillers)
+
+    def encode_column(
+        self, column: FittedColumn, parsed: Mapping[str, pl.Series], training: np.ndarray | None = None
+    ) -> Arrays:
+        """One input column's fields, see `filling.encode_column`.
 
         Args:
             column: one of `inputs`.
             parsed: N rows' values of it, and of every column that it looks at.
+            training: (N,) int64, a training row's number in the source, -1 for all other rows; None where none trains.
 
         Returns:
             field name → (N, *shape) array.
         """
-        return column.column.encode(parsed[column.name], column.state)
+        return encode_column(column, self.fillers, parsed, training)
 
     def encode_target(self, frame: pl.DataFrame) -> np.ndarray:
         """The target as (N,) int32 codes or (N,) float32 scaled values. Raises DataError."""
@@ -158,11 +170,16 @@ class Schema:
             arrays.update({f"{column.name}/{name}": array for name, array in found.items()})
             return {"name": column.name, "type": column.type, "options": dict(column.options), "state": values}
 
-        description = {
+        description: dict[str, Any] = {
             "inputs": [one(column) for column in self.inputs],
             "target": one(self.target),
             "missing_values": list(self.missing_values),
+            "fillers": [],
         }
+        for place, filler in enumerate(self.fillers):
+            state, found = filler.state.dump()
+            arrays.update({f"{_filler_prefix(place)}{name}": array for name, array in found.items()})
+            description["fillers"].append({"name": filler.name, "options": dict(filler.options), "state": state})
         return description, arrays
 
     @classmethod
@@ -171,13 +188,17 @@ class Schema:
 
         def one(item: Mapping[str, Any]) -> FittedColumn:
             kind: type[Column] = catalog.find("columns", item["type"])
-            prefix = f"{item['name']}/"
-            own = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
-            state = kind.state_type.load(item["state"], own)
+            state = kind.state_type.load(item["state"], _below(arrays, f"{item['name']}/"))
             return FittedColumn(item["name"], item["type"], dict(item["options"]), state)
 
+        def filler(place: int, item: Mapping[str, Any]) -> FittedFiller:
+            kind: type[Filler] = catalog.find("fillers", item["name"])
+            state = kind.state_type.load(item["state"], _below(arrays, _filler_prefix(place)))
+            return FittedFiller(item["name"], dict(item["options"]), state)
+
         inputs = tuple(one(item) for item in values["inputs"])
-        return cls(inputs, one(values["target"]), tuple(values["missing_values"]))
+        fillers = tuple(filler(place, item) for place, item in enumerate(values.get("fillers", ())))
+        return cls(inputs, one(values["target"]), tuple(values["missing_values"]), fillers)
 
     def _pick(self, frame: pl.DataFrame, name: str) -> pl.Series:
         if name not in frame.columns:
@@ -188,3 +209,13 @@ class Schema:
                 hint=f"rename {near} to {name}" if near else f"add a column {name}",
             )
         return nulled(frame[name], self.missing_values)
+
+
+def _filler_prefix(place: int) -> str:
+    """What the names of a filler's arrays begin with; so no column is called."""
+    return f"fillers\n{place}/"
+
+
+def _below(arrays: Mapping[str, np.ndarray], prefix: str) -> Arrays:
+    """The arrays whose names begin so, without that."""
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

@@ -28,7 +28,7 @@ _TARGET_OPTIONS: Mapping[str, Mapping[str, Any]] = {
 # Options with their defaults that a target cannot have otherwise: they would change the truth, or what is decoded.
 _INPUT_OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "number": {"outliers": "none"},
-    "category": {"order": None, "num_hashes": None},
+    "category": {"order": None, "num_hashes": None, "encoding": "code"},
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -13,9 +14,14 @@ from safetensors.numpy import load_file, save
 from danlu.base.files import fingerprint, read_json, write_bytes, write_json
 from danlu.base.progress import Progress
 from danlu.columns.column import FittedColumn
+from danlu.columns.fillers.filler import FittedFiller
+from danlu.columns.filling import encode_column
+from danlu.columns.target import TargetRows, learns_from_target
 from danlu.prepare.cache import cached
 from danlu.prepare.choose import Chosen
+from danlu.prepare.filling import fit_fillers, target_rows
 from danlu.prepare.looking import Looked
+from danlu.recipe.schema import Recipe
 
 
 @dataclass(frozen=True)
@@ -44,11 +50,47 @@ class EncodedColumn:
             return np.fromfile(file, dtype, (stop - start) * width).reshape(stop - start, *shape[1:])
 
 
-def fit_columns(looked: Looked, root: Path | None, key: str, progress: Progress) -> list[EncodedColumn]:
-    """Every input and then the target, fitted on the training rows and encoded.
+@dataclass(frozen=True)
+class Beside:
+    """What inputs are fitted and encoded by besides their own values.
+
+    Attributes:
+        fillers: fitted, in order.
+        target: what inputs that learn from the target are given; None where none does.
+        training: (N,) int64, a training row's number in the source, -1 for all other rows; None likewise.
+        key: JSON-able, changes with the target as it is taught.
+    """
+
+    fillers: tuple[FittedFiller, ...]
+    target: TargetRows | None
+    training: np.ndarray | None
+    key: Any
+
+    def key_of(self, one: Chosen) -> list[Any]:
+        """JSON-able, changes with what an input is filled and taught by."""
+        own = [[filler.name, dict(filler.options)] for filler in self.fillers if one.name in filler.filler.columns]
+        return [own, self.key if learns_from_target(one.column) else None]
+
+
+def fit_beside(looked: Looked, target: FittedColumn, recipe: Recipe) -> Beside:
+    """The recipe's fillers, and the training rows' target where an input learns from it. Raises DataError."""
+    fillers = fit_fillers(recipe, looked.chosen, looked.inputs, pl.Series(looked.is_train))
+    if not any(learns_from_target(looked.chosen[name].column) for name in looked.inputs):
+        return Beside(fillers, None, None, None)
+    values = looked.target.filter(pl.Series(looked.is_train))
+    taught = target_rows(target, values, looked.rows[looked.is_train], recipe.seed)
+    key = [target.type, dict(target.options), recipe.seed]
+    return Beside(fillers, taught, np.where(looked.is_train, looked.rows, -1), key)
+
+
+def fit_columns(
+    looked: Looked, recipe: Recipe, root: Path | None, key: str, progress: Progress
+) -> tuple[list[EncodedColumn], Beside]:
+    """Every input and then the target, fitted on the training rows and encoded; and what the inputs were fitted by.
 
     Args:
         looked: the rows in use.
+        recipe: its `prepare.fill` and `seed` are used.
         root: where encoded columns are kept; None keeps none.
         key: fingerprint of all that `looked` comes from.
         progress: told of every column.
@@ -57,41 +99,52 @@ def fit_columns(looked: Looked, root: Path | None, key: str, progress: Progress)
         DataError: there is nothing to learn from, or options do not agree.
         StorageError: the disk is full.
     """
-    names = [*looked.inputs, looked.target.name]
-    encoded = []
-    with progress.task("fit and encode columns", total=len(names)) as task:
-        for name in names:
-            one = looked.chosen[name]
-            if root is None or _is_pictures(one):
-                encoded.append(_encoded(one, looked))
-            else:
-                encoded.append(_kept(one, looked, root, key, progress))
+
+    def encoded(name: str, beside: Beside | None) -> EncodedColumn:
+        one = looked.chosen[name]
+        if root is None or _is_pictures(one):
+            return _encoded(one, looked, beside)
+        return _kept(one, looked, beside, root, key, progress)
+
+    with progress.task("fit and encode columns", total=len(looked.inputs) + 1) as task:
+        target = encoded(looked.target.name, None)
+        task.advance(1, looked.target.name)
+        beside = fit_beside(looked, target.fitted, recipe)
+        inputs = []
+        for name in looked.inputs:
+            inputs.append(encoded(name, beside))
             task.advance(1, name)
-    return encoded
+    return [*inputs, target], beside
 
 
 def _is_pictures(one: Chosen) -> bool:
     return one.type == "image"
 
 
-def fit_column(one: Chosen, looked: Looked) -> FittedColumn:
-    """A column with what its training rows teach. Raises DataError."""
-    values = looked.values(one.name)
-    return FittedColumn(one.name, one.type, one.options, one.column.fit(values.filter(pl.Series(looked.is_train))))
+def fit_column(one: Chosen, looked: Looked, beside: Beside | None) -> FittedColumn:
+    """A column with what its training rows teach; the target has nothing beside it. Raises DataError."""
+    values = looked.values(one.name).filter(pl.Series(looked.is_train))
+    if beside is not None and beside.target is not None and learns_from_target(one.column):
+        return FittedColumn(one.name, one.type, one.options, one.column.fit_with_target(values, beside.target))
+    return FittedColumn(one.name, one.type, one.options, one.column.fit(values))
 
 
-def _encoded(one: Chosen, looked: Looked) -> EncodedColumn:
-    fitted = fit_column(one, looked)
-    return EncodedColumn(
-        fitted, {} if _is_pictures(one) else fitted.column.encode(looked.values(one.name), fitted.state)
-    )
+def _encoded(one: Chosen, looked: Looked, beside: Beside | None) -> EncodedColumn:
+    fitted = fit_column(one, looked, beside)
+    if _is_pictures(one):
+        return EncodedColumn(fitted, {})
+    if beside is None:
+        return EncodedColumn(fitted, fitted.column.encode(looked.target, fitted.state))
+    return EncodedColumn(fitted, encode_column(fitted, beside.fillers, looked.inputs, beside.training))
 
 
-def _kept(one: Chosen, looked: Looked, root: Path, key: str, progress: Progress) -> EncodedColumn:
+def _kept(
+    one: Chosen, looked: Looked, beside: Beside | None, root: Path, key: str, progress: Progress
+) -> EncodedColumn:
     """As `_encoded`, but looked for among those of earlier runs, and left for later ones."""
 
     def build(folder: Path) -> None:
-        encoded = _encoded(one, looked)
+        encoded = _encoded(one, looked, beside)
         values, arrays = encoded.fitted.state.dump()
         write_json(folder / "state.json", values)
         write_bytes(folder / "state.safetensors", save({name: np.asarray(array) for name, array in arrays.items()}))
@@ -99,7 +152,7 @@ def _kept(one: Chosen, looked: Looked, root: Path, key: str, progress: Progress)
             with open(folder / f"{name}.npy", "wb") as file:
                 np.save(file, np.ascontiguousarray(array), allow_pickle=False)
 
-    own = fingerprint(key, one.name, one.type, dict(one.options))
+    own = fingerprint(key, one.name, one.type, dict(one.options), beside.key_of(one) if beside else None)
     folder, _ = cached(root, f"column-{own[:24]}", build, progress)
     state = one.column.state_type.load(read_json(folder / "state.json"), load_file(folder / "state.safetensors"))
     fitted = FittedColumn(one.name, one.type, one.options, state)

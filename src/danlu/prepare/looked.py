@@ -35,7 +35,8 @@ def early_sections(recipe: Recipe, sections: Mapping[str, Any]) -> dict[str, Any
     data["columns"] = {
         name: {"type": one.type, "options": _early(one.type, one.options)} for name, one in recipe.data.columns.items()
     }
-    return {**sections, "data": data}
+    prepare = {name: value for name, value in sections["prepare"].items() if name != "fill"}
+    return {**sections, "data": data, "prepare": prepare}
 
 
 def _early(kind: str | None, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from danlu.prepare.choose import (
     said_of,
 )
 from danlu.prepare.columnar import Columns, Frame
+from danlu.prepare.filling import check_fillers
 from danlu.prepare.prepared import Finding
 from danlu.prepare.profile import figures_of
 from danlu.prepare.rows import (
@@ -150,6 +151,7 @@ class Looking:
         if faults:
             raise RecipeError(faults)
         check_target(chosen[self.target_name])
+        check_fillers(self.recipe, chosen)
         self.noticed += ignored_findings(chosen, self.target_name)
         reports.refuse([one for one in self.noticed if one.key.startswith("mixed_values:")], ())
         if wrong:

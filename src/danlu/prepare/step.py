@@ -17,16 +17,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 from safetensors.numpy import load_file, save
 
 from danlu.base.files import code_version, fingerprint, read_json, write_bytes, write_json
 from danlu.base.progress import Progress
 from danlu.base.runs import Run
+from danlu.columns.column import FittedColumn
 from danlu.columns.schema import Schema
 from danlu.prepare import findings as reports
 from danlu.prepare.cache import cached, partial_folder
 from danlu.prepare.encode import write_raw, write_splits
-from danlu.prepare.fitting import fit_column, fit_columns
+from danlu.prepare.filling import filled_findings
+from danlu.prepare.fitting import Beside, fit_beside, fit_column, fit_columns
 from danlu.prepare.looked import MIN_ROWS, early_sections, load_looked, write_looked
 from danlu.prepare.looking import Looked, Looking
 from danlu.prepare.prepared import SPLITS, Finding, Prepared
@@ -105,9 +108,11 @@ def outlook(
     table = read_data(recipe.data, base=recipe.base) if table is None else table
     noticed = [] if noticed is None else noticed
     looked = Looking(recipe, table, _hashes(table, progress), noticed, progress).look()
-    fitted = [fit_column(looked.chosen[name], looked) for name in (*looked.inputs, looked.target.name)]
-    noticed += outlier_findings(fitted)
-    schema = Schema(tuple(fitted[:-1]), fitted[-1], tuple(recipe.data.missing_values))
+    target = fit_column(looked.chosen[looked.target.name], looked, None)
+    beside = fit_beside(looked, target, recipe)
+    fitted = [fit_column(looked.chosen[name], looked, beside) for name in looked.inputs]
+    noticed += [*outlier_findings([*fitted, target]), *_filled(fitted, beside, looked)]
+    schema = Schema(tuple(fitted), target, tuple(recipe.data.missing_values), beside.fillers)
     return Outlook(schema, _sizes(looked.codes), tuple(noticed))
 
 
@@ -214,10 +219,10 @@ class _Preparation:
 
     def _finish(self, looked: Looked, folder: Path, root: Path | None) -> None:
         """Fit, encode, pack and write."""
-        encoded = fit_columns(looked, root, self._looked_key(), self.progress)
-        fitted = [one.fitted for one in encoded]
-        self.noticed += outlier_findings(fitted)
-        schema = Schema(tuple(fitted[:-1]), fitted[-1], tuple(self.recipe.data.missing_values))
+        encoded, beside = fit_columns(looked, self.recipe, root, self._looked_key(), self.progress)
+        *fitted, target = [one.fitted for one in encoded]
+        self.noticed += [*outlier_findings([*fitted, target]), *_filled(fitted, beside, looked)]
+        schema = Schema(tuple(fitted), target, tuple(self.recipe.data.missing_values), beside.fillers)
         with self.progress.task("pack rows", total=len(looked.codes)) as task:
             write_splits(schema, encoded, looked.inputs, looked.codes, looked.rows, folder, task)
         description, arrays = schema.dump()
@@ -228,6 +233,10 @@ class _Preparation:
         write_json(folder / "profile.json", with_outliers(looked.figures, schema))
         write_json(folder / "findings.json", reports.to_json(self.noticed))
         write_json(folder / "prepare.json", {"sizes": _sizes(looked.codes)})
+
+
+def _filled(fitted: Sequence[FittedColumn], beside: Beside, looked: Looked) -> list[Finding]:
+    return filled_findings(fitted, beside.fillers, looked.inputs, pl.Series(looked.is_train))
 
 
 def _is_large(table: Table) -> bool:

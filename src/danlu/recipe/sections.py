@@ -264,11 +264,14 @@ class Prepare(Section):
 
     Attributes:
         split: which rows train, validate and test.
+        fill: what stands for a missing value, told by the other columns of its row. What one filler leaves missing the
+            next may fill; what is left then is up to the column's own `missing`.
         accept: keys of findings that would stop the run and that you have looked at.
         max_rejected: share of rows (broken pictures, unreadable lines) past which the run stops.
     """
 
     split: SplitRecipe = Field(default_factory=SplitRecipe)
+    fill: list[Annotated[Choice, Component("fillers")]] = []
     accept: list[str] = []
     max_rejected: Annotated[float, Ge(0), Le(1)] = 0.01
 

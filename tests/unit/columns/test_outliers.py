@@ -57,6 +57,9 @@ def test_nothing_to_mark_adds_no_input() -> None:
     [
         ({"outlier_limit": 2.0}, [1, 2], "outlier_limit is given, and outliers is none"),
         ({"outliers": "clip", "outlier_rule": "quantile", "outlier_limit": 3.0}, [1, 2], "share of the rows"),
+        ({"outliers": "clip", "outlier_rule": "isolation_forest", "outlier_limit": 0.5}, [1, 2], "share of the rows"),
+        ({"outliers": "clip", "outlier_rule": "isolation_forest"}, [1, 1, 1, 1], "finds no spread"),
+        ({"outliers": "clip", "outlier_rule": "isolation_forest"}, [-1.7e308, 0, 1.7e308], "too large"),
         ({"outliers": "clip"}, [0] * 9 + [5], "iqr finds no spread: most training rows are 0"),
         ({"outliers": "mark", "outlier_rule": "z_score"}, [1e308, -1e308], "too large to tell outliers by"),
     ],
@@ -66,3 +69,33 @@ def test_options_that_cannot_work_are_refused(options: dict[str, object], values
         fitted(options, values)
     assert caught.value.where == "column x"
     assert caught.value.hint
+
+
+def test_a_forest_sets_planted_values_apart_and_about_its_share_of_others() -> None:
+    plain = np.random.default_rng(0).normal(50, 3, size=4_000)
+    column = fitted({"outliers": "mark", "outlier_rule": "isolation_forest"}, [*plain, 120.0, 150.0, -90.0])
+    low, high = column.state.bounds
+    assert 39 < low < 46
+    assert 54 < high < 61
+    assert 20 <= sum(column.state.num_outside) <= 80
+    marked = column.encode(pl.Series("x", [-90.0, 50.0, 120.0, 1e9, None]))["outlier"]
+    assert marked.tolist() == [1, 0, 1, 1, 0]
+
+
+def test_what_lies_between_two_heaps_is_no_reason_to_give_up_one() -> None:
+    random = np.random.default_rng(1)
+    low, high = find_bounds(
+        "isolation_forest", 0.01, np.sort(np.r_[random.normal(size=3_000), 50.0, random.normal(100, 1, size=2_000)])
+    )
+    assert -5 < low < -2
+    assert 102 < high < 105
+
+
+def test_the_forests_bounds_hang_neither_on_the_order_of_the_rows_nor_on_their_unit() -> None:
+    values = np.random.default_rng(2).lognormal(size=30_000)
+    options: dict[str, object] = {"outliers": "clip", "outlier_rule": "isolation_forest", "outlier_limit": 0.02}
+    one = fitted(options, values.tolist())
+    other = fitted(options, values[::-1].tolist())
+    assert one.state.dump()[0] == other.state.dump()[0]
+    far = fitted(options, (values * 1024 + 2**40).tolist())
+    np.testing.assert_allclose(far.state.bounds, np.array(one.state.bounds) * 1024 + 2**40, rtol=1e-12)

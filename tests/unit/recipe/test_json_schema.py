@@ -130,6 +130,7 @@ def test_every_component_and_every_option_is_described(schema: dict[str, Any]) -
     used = {
         "sources",
         "columns",
+        "fillers",
         "encoders",
         "fusions",
         "heads",
