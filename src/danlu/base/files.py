@@ -22,8 +22,13 @@ os.umask(_UMASK)
 
 
 @contextlib.contextmanager
-def writing(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
-    """Open a file that appears under `path` only when the block ends well, after it has reached the disk.
+def writing(path: Path, mode: str = "wb", *, sync: bool = True) -> Iterator[IO[Any]]:
+    """Open a file that appears under `path` only when the block ends well.
+
+    Args:
+        path: where.
+        mode: as of `open`.
+        sync: wait until it has reached the disk; not needed in a folder whose files are checked before they are used.
 
     Raises:
         StorageError: the disk is full or may not be written; the old file, if any, is untouched.
@@ -38,7 +43,8 @@ def writing(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
             os.fchmod(file.fileno(), 0o666 & ~_UMASK)
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                os.fsync(file.fileno())
         os.replace(partial, path)
     except OSError as error:
         _remove(partial)
@@ -60,9 +66,9 @@ def _remove(path: str) -> None:
             os.unlink(path)
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file atomically. Raises StorageError."""
-    with writing(path) as file:
+def write_bytes(path: Path, data: bytes, *, sync: bool = True) -> None:
+    """Write a file atomically, see `writing`. Raises StorageError."""
+    with writing(path, sync=sync) as file:
         file.write(data)
 
 
@@ -71,9 +77,10 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode("utf-8"))
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, *, sync: bool = True) -> None:
     """Write JSON atomically, for people to read. NaN and infinity are refused. Raises StorageError."""
-    write_text(path, json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+    text = json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    write_bytes(path, text.encode("utf-8"), sync=sync)
 
 
 def write_with(path: Path, write: Callable[[Path], object]) -> None:
@@ -108,6 +115,22 @@ def hash_file(path: Path) -> str:
     with open(path, "rb") as file:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
+    return digest.hexdigest()
+
+
+def checksum(path: Path) -> str:
+    """What tells a damaged file from a whole one, in hexadecimal; many times faster than `hash_file`, and no defence.
+
+    SHA-256 over the sum and the exclusive or of the 64-bit words of each megabyte.
+    """
+    import numpy as np
+
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(_CHUNK):
+            words = np.frombuffer(chunk[: len(chunk) // 8 * 8], np.uint64)
+            digest.update(words.sum(dtype=np.uint64).tobytes() + np.bitwise_xor.reduce(words).tobytes())
+            digest.update(chunk[len(chunk) // 8 * 8 :])
     return digest.hexdigest()
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from danlu.base.errors import DanluError
-from danlu.base.files import hash_file, storage_error, write_json
+from danlu.base.files import checksum, storage_error, write_json
 from danlu.base.progress import Progress
 
 _MANIFEST = "manifest.json"
@@ -81,15 +81,15 @@ def damage(folder: Path) -> str:
         path = folder / name
         if not path.is_file():
             return f"{name} is absent"
-        if path.stat().st_size != size or hash_file(path) != digest:
+        if path.stat().st_size != size or checksum(path) != digest:
             return f"{name} is not what was written"
     return ""
 
 
 def _write_manifest(folder: Path) -> None:
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != _LOCK)
-    manifest = {path.relative_to(folder).as_posix(): [path.stat().st_size, hash_file(path)] for path in files}
-    write_json(folder / _MANIFEST, manifest)
+    manifest = {path.relative_to(folder).as_posix(): [path.stat().st_size, checksum(path)] for path in files}
+    write_json(folder / _MANIFEST, manifest, sync=False)
 
 
 def _rename(partial: Path, folder: Path) -> None:

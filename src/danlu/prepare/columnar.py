@@ -7,6 +7,7 @@ single columns of it are in memory (`Stored`). What was parsed of them is kept t
 from __future__ import annotations
 
 import tempfile
+import threading
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,9 +15,9 @@ from pathlib import Path
 import polars as pl
 
 # Of a table that is read: up to here it is held in memory, and each part on disk is about as large.
-_HELD_BYTES = 96 << 20
+_HELD_BYTES = 24 << 20
 # Of parsed columns that are on disk too: so many bytes of them are held as well.
-_RECENT_BYTES = 256 << 20
+_RECENT_BYTES = 192 << 20
 # Of a row: a text is held in 16 bytes and its letters past the twelfth.
 _CELL_BYTES = 16
 
@@ -137,6 +138,7 @@ class Columns(Mapping[str, pl.Series]):
         self._folder = folder
         self._files = {name: f"{number:05d}.arrow" for number, name in enumerate(names)}
         self._held: dict[str, pl.Series] = {}
+        self._lock = threading.Lock()
 
     def put(self, name: str, values: pl.Series) -> None:
         """Add or replace one. Raises OSError where the disk is full."""
@@ -151,10 +153,12 @@ class Columns(Mapping[str, pl.Series]):
 
     def __getitem__(self, name: str) -> pl.Series:
         file = self._files[name]
-        if name not in self._held:
+        values = self._held.get(name)
+        if values is None:
             assert self._folder is not None, "all are held"
-            self._hold(name, pl.read_ipc(self._folder / file)["values"].alias(name))
-        return self._held[name]
+            values = pl.read_ipc(self._folder / file)["values"].alias(name)
+            self._hold(name, values)
+        return values
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._files)
@@ -173,6 +177,10 @@ class Columns(Mapping[str, pl.Series]):
         return some
 
     def _hold(self, name: str, values: pl.Series) -> None:
+        with self._lock:
+            self._keep(name, values)
+
+    def _keep(self, name: str, values: pl.Series) -> None:
         self._held.pop(name, None)
         self._held[name] = values
         if self._folder is None:

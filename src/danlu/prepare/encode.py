@@ -18,6 +18,7 @@ from danlu.prepare.fitting import EncodedColumn
 from danlu.prepare.prepared import SPLITS
 
 _STRETCH_BYTES = 32 << 20
+_RAW_BYTES = 16 << 20
 
 
 def write_splits(
@@ -117,7 +118,9 @@ def write_raw(frame: Frame, names: Sequence[str], places: np.ndarray, codes: np.
     Raises:
         OSError: the disk is full.
     """
-    written = {code: Gathering(folder / name / "raw") for code, name in enumerate(SPLITS) if name != "train"}
+    written = {
+        code: Gathering(folder / name / "raw", _RAW_BYTES) for code, name in enumerate(SPLITS) if name != "train"
+    }
     start = 0
     for part in parts(frame, names):
         first, last = np.searchsorted(places, (start, start + part.height))

@@ -13,6 +13,7 @@ from safetensors.numpy import load_file, save
 
 from danlu.base.files import fingerprint, read_json, write_bytes, write_json
 from danlu.base.progress import Progress
+from danlu.base.threads import in_turn
 from danlu.columns.column import FittedColumn
 from danlu.columns.fillers.filler import FittedFiller
 from danlu.columns.filling import encode_column
@@ -20,7 +21,7 @@ from danlu.columns.target import TargetRows, learns_from_target
 from danlu.prepare.cache import cached
 from danlu.prepare.choose import Chosen
 from danlu.prepare.filling import fit_fillers, target_rows
-from danlu.prepare.looking import Looked
+from danlu.prepare.looking import Looked, workers
 from danlu.recipe.schema import Recipe
 
 
@@ -111,9 +112,9 @@ def fit_columns(
         task.advance(1, looked.target.name)
         beside = fit_beside(looked, target.fitted, recipe)
         inputs = []
-        for name in looked.inputs:
-            inputs.append(encoded(name, beside))
-            task.advance(1, name)
+        for one in in_turn(lambda name: encoded(name, beside), looked.inputs, workers(len(looked.codes))):
+            inputs.append(one)
+            task.advance(1, one.fitted.name)
     return [*inputs, target], beside
 
 
@@ -146,8 +147,9 @@ def _kept(
     def build(folder: Path) -> None:
         encoded = _encoded(one, looked, beside)
         values, arrays = encoded.fitted.state.dump()
-        write_json(folder / "state.json", values)
-        write_bytes(folder / "state.safetensors", save({name: np.asarray(array) for name, array in arrays.items()}))
+        write_json(folder / "state.json", values, sync=False)
+        packed = save({name: np.asarray(array) for name, array in arrays.items()})
+        write_bytes(folder / "state.safetensors", packed, sync=False)
         for name, array in encoded.arrays.items():
             with open(folder / f"{name}.npy", "wb") as file:
                 np.save(file, np.ascontiguousarray(array), allow_pickle=False)

@@ -57,8 +57,8 @@ def write_looked(folder: Path, looked: Looked, parsed: Columns, noticed: Sequenc
             np.save(file, array, allow_pickle=False)
     found = {name: dataclasses.asdict(one.found) if one.found else None for name, one in looked.chosen.items()}
     value = {"columns": list(parsed), "inputs": list(looked.inputs), "found": found, "figures": looked.figures}
-    write_json(folder / "looked.json", value)
-    write_json(folder / "findings.json", reports.to_json(noticed))
+    write_json(folder / "looked.json", value, sync=False)
+    write_json(folder / "findings.json", reports.to_json(noticed), sync=False)
 
 
 def load_looked(folder: Path, recipe: Recipe) -> tuple[Looked, tuple[Finding, ...]]:

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from danlu.base.errors import DataError, Fault, RecipeError
 from danlu.base.progress import Progress
+from danlu.base.threads import in_turn, num_cores
 from danlu.columns.column import nulled
 from danlu.columns.datetime import Datetime
 from danlu.columns.number import Number, read_fractions
@@ -33,7 +34,7 @@ from danlu.prepare.choose import (
     ignored_findings,
     said_of,
 )
-from danlu.prepare.columnar import Columns, Frame
+from danlu.prepare.columnar import Columns
 from danlu.prepare.filling import check_fillers
 from danlu.prepare.prepared import Finding
 from danlu.prepare.profile import figures_of
@@ -51,6 +52,7 @@ from danlu.prepare.splits import LEFT_OUT, TRAIN, Keys, split_rows
 from danlu.prepare.values import spelling_findings
 from danlu.recipe.schema import Recipe, SplitBy
 
+_MOST_CELLS = 8_000_000  # in memory at once, of a few hundred bytes each
 _CLASSES = ("category", "boolean")
 
 
@@ -83,6 +85,23 @@ class Looked:
     def values(self, name: str) -> pl.Series:
         """(N,) parsed values of an input or of the target."""
         return self.target if name == self.target.name else self.inputs[name]
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """One column by itself: what it is, its parsed values or raw ones where it is not used, or what is wrong."""
+
+    name: str
+    chosen: Chosen | None = None
+    parsed: pl.Series | None = None
+    unused: pl.Series | None = None
+    wrong: tuple[DataError, ...] = ()
+    faults: tuple[Fault, ...] = ()
+
+
+def workers(num_rows: int) -> int:
+    """Columns that are worked at side by side: as many as there are processors, while they need little memory."""
+    return num_cores(_MOST_CELLS // max(1, num_rows))
 
 
 class Looking:
@@ -141,13 +160,19 @@ class Looking:
         chosen: dict[str, Chosen] = {}
         faults: list[Fault] = []
         wrong: list[DataError] = []
+        count = workers(frame.height)
         with self.progress.task("look at columns", total=frame.width) as task:
-            for name in frame.columns:
-                try:
-                    chosen[name] = self._choose_one(name, frame, wrong)
-                except ValidationError as error:
-                    faults += [column_fault(name, one) for one in error.errors()]
-                task.advance(1, name)
+            for seen in in_turn(self._see, frame.columns, count):
+                task.advance(1, seen.name)
+                faults += seen.faults
+                if seen.chosen is None:
+                    continue
+                chosen[seen.name] = seen.chosen
+                wrong += seen.wrong
+                if seen.parsed is not None:
+                    self.parsed.put(seen.name, seen.parsed)
+                if seen.unused is not None:
+                    self.unused.put(seen.name, seen.unused)
         if faults:
             raise RecipeError(faults)
         check_target(chosen[self.target_name])
@@ -158,28 +183,31 @@ class Looking:
             raise wrong[0]
         return chosen
 
-    def _choose_one(self, name: str, frame: Frame, wrong: list[DataError]) -> Chosen:
+    def _see(self, name: str) -> _Seen:
+        """One column; it is called in several threads."""
+        try:
+            return self._seen(name)
+        except ValidationError as error:
+            return _Seen(name, faults=tuple(column_fault(name, one) for one in error.errors()))
+
+    def _seen(self, name: str) -> _Seen:
         said, is_target = said_of(name, self.recipe), name == self.target_name
-        values = frame[name]
+        values = self.table.frame[name]
         numbers = read_fractions(values, self.missing_values) if said.type in (None, "number") else None
         if numbers is not None:
             one = choose_column(numbers, said, is_target=is_target)
             if one.type == "number" and one.options["decimal"] == ".":
-                self.parsed.put(name, numbers)
-                return one
+                return _Seen(name, one, numbers)
         values = nulled(values, self.missing_values)
         one = choose_column(values, said, is_target=is_target)
         if one.type == "ignore":
-            if one.finding:
-                self.unused.put(name, values)
-            return one
+            return _Seen(name, one, unused=values if one.finding else None)
         try:
             parsed = one.parse(values)
             check_given(parsed, one)
-            self.parsed.put(name, parsed)
         except DataError as error:
-            wrong.append(error)
-        return one
+            return _Seen(name, one, wrong=(error,))
+        return _Seen(name, one, parsed)
 
     def _usable(self, chosen: Mapping[str, Chosen]) -> tuple[pl.Series, Columns, np.ndarray]:
         """The target, the inputs and the splits of the rows that can be used."""
@@ -265,6 +293,12 @@ class Looking:
         return inputs.only(left)
 
     def _audit(self, looked: Looked) -> None:
+        if not self.recipe.prepare.audit:
+            message = "nobody has looked for leaks, copies and other faults in the data: prepare.audit is false"
+            self.noticed.append(
+                Finding(key="not_audited", severity="warning", message=message, remedy="set prepare.audit to true")
+            )
+            return
         others = [name for name in self.unused if looked.chosen[name].finding in ("text", "high_cardinality")]
         with self.progress.task("audit") as task:
             self.noticed += audit(

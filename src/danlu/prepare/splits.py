@@ -137,13 +137,16 @@ def _stratified_order(target: pl.Series, random: np.random.Generator) -> tuple[n
     strata, is_class = _strata(target)
     count = len(strata)
     shuffled = random.permutation(count)
+    strata = strata.astype(np.min_scalar_type(int(strata.max(initial=0))))  # small integers are sorted by counting
     order = shuffled[np.argsort(strata[shuffled], kind="stable")]
     sizes = np.bincount(strata)
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-    own = strata[order]
-    places = (np.arange(count) - starts[own] + random.random(len(sizes))[own]) / sizes[own]
+    places = np.empty(count)
+    for start, size, offset in zip(starts, sizes, random.random(len(sizes)), strict=True):
+        places[start : start + size] = (np.arange(size) + offset) / size
     rare_rows = _is_rare(strata, is_class)
-    places[rare_rows[order]] = 2.0
+    if rare_rows.any():
+        places[rare_rows[order]] = 2.0
     findings: list[Finding] = []
     if rare_rows.any():
         small = sizes < _MIN_CLASS_ROWS
@@ -163,7 +166,8 @@ def _is_rare(strata: np.ndarray, is_class: bool) -> np.ndarray:
 def _strata(target: pl.Series) -> tuple[np.ndarray, bool]:
     """Each row's stratum, 0 … S-1, and whether strata are classes (in sorted order) rather than bins of a number."""
     if not (target.dtype.is_float() or target.dtype.is_integer()):
-        return target.rank("dense").to_numpy().astype(np.int64) - 1, True
+        known = target.unique().sort()
+        return target.replace_strict(known, np.arange(len(known)), return_dtype=pl.Int64).to_numpy(), True
     values = target.cast(pl.Float64).to_numpy()
     edges = np.unique(np.quantile(values, np.linspace(0, 1, _NUM_BINS + 1)[1:-1]))
     bins = np.searchsorted(edges, values, side="right")

@@ -17,7 +17,7 @@ from annotated_types import Len
 from danlu.base.errors import DataError
 from danlu.prepare.prepared import Finding
 from danlu.prepare.sources import dialect
-from danlu.prepare.sources.csv_pieces import Piece, find_pieces, read_piece, scan_piece
+from danlu.prepare.sources.csv_pieces import Piece, find_pieces, has_equal_records, read_piece, scan_piece
 from danlu.prepare.sources.dialect import Records
 from danlu.prepare.sources.encoding import decode
 from danlu.prepare.sources.packing import packing, read_bytes
@@ -119,16 +119,21 @@ class Csv:
         header: list[str] | None,
         cells: list[list[str]],
     ) -> Iterator[Table]:
-        is_first = True
-        for piece in pieces:
+        names: list[str] = []
+        findings: tuple[Finding, ...] = ()
+        for number, piece in enumerate(pieces):
             data = read_piece(path, piece)
+            if number and has_equal_records(data, delimiter, quote, len(names)):
+                frame = _parse_equal(data, delimiter, names)
+                if frame is not None:
+                    yield Table(frame=frame, files=(path,), findings=findings)
+                    continue
             records = scan_piece(data, delimiter, quote)
             text = _Text(path, data, delimiter, quote, replace(records, lines=records.lines + piece.line - 1))
-            if is_first:
+            body = text.records
+            if not number:
                 names, findings = _names(text, header, cells)
-            body = (
-                text.records if header is None or not is_first else text.records.take(np.arange(1, len(records.lines)))
-            )
+                body = body if header is None else body.take(np.arange(1, len(body.lines)))
             good = body.num_fields == len(names)
             yield Table(
                 frame=_parse(text, body, good, names),
@@ -137,7 +142,6 @@ class Csv:
                 rejected=_ragged(text, body, good, len(names)),
                 findings=findings,
             )
-            is_first = False
 
     def _records(self, path: Path, data: bytes) -> _Text:
         """Find the dialect and where every record lies."""
@@ -306,6 +310,16 @@ def _parse(text: _Text, body: Records, good: np.ndarray, names: list[str]) -> pl
             hint="save it as UTF-8 CSV with quotes around fields that hold line ends",
         )
     return frame
+
+
+def _parse_equal(data: bytes, delimiter: str, names: list[str]) -> pl.DataFrame | None:
+    """Records without quotes as a frame of texts; None where one has more fields than there are names."""
+    try:
+        return pl.read_csv(
+            data, has_header=False, separator=delimiter, quote_char=None, schema=dict.fromkeys(names, pl.String)
+        )
+    except pl.exceptions.ComputeError:
+        return None
 
 
 def _encoding_note(path: Path, encoding: str) -> tuple[Finding, ...]:

@@ -11,7 +11,7 @@ import numpy as np
 from danlu.prepare.sources import dialect
 from danlu.prepare.sources.dialect import Records
 
-_PIECE_BYTES = 32 << 20
+_PIECE_BYTES = 8 << 20
 # A record that is longer holds a quote that nothing closes.
 _LONGEST_RECORD = 256 << 20
 
@@ -87,6 +87,15 @@ def scan_piece(data: bytes, delimiter: str, quote: str) -> Records:
     return records.take(np.flatnonzero(~blank))
 
 
+def has_equal_records(data: bytes, delimiter: str, quote: str, width: int) -> bool:
+    """Whether none is quoted and they have `width` fields on average: if a parser finds no longer one, all have."""
+    if quote and quote.encode() in data:
+        return False
+    values = np.frombuffer(data, np.uint8)
+    num_delimiters = np.count_nonzero(values == ord(delimiter))
+    return bool(num_delimiters == (width - 1) * np.count_nonzero(values == 10))
+
+
 def _start(path: Path) -> int:
     with open(path, "rb") as file:
         return len(codecs.BOM_UTF8) if file.read(3) == codecs.BOM_UTF8 else 0
@@ -105,8 +114,9 @@ def _last_end(data: bytes, quote: str) -> int:
 def _is_regular(data: bytes, delimiter: str, quote: str) -> bool:
     if b"\0" in data:
         return False
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
+    if not data.isascii():
+        try:
+            data.decode("utf-8")
+        except UnicodeDecodeError:
+            return False
     return not quote or quote.encode() not in data or dialect.scan(data, delimiter, quote) is not None
