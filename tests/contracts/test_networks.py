@@ -1,5 +1,6 @@
 """One sweep over every encoder, fusion, head and task of the catalogue."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from danlu import catalog
 from danlu.base.errors import RecipeError
 from danlu.base.registry import describe as describe_options
 from danlu.base.registry import validate
+from danlu.columns.fillers.filler import FittedFiller
+from danlu.columns.fillers.group import Group
 from danlu.design import Network, assemble, describe, design, outputs
 from danlu.design.description import example_inputs
 from danlu.export.onnx import Onnx
@@ -166,6 +169,26 @@ def test_a_missing_number_has_a_vector_of_its_own(numbers: str) -> None:
     inputs["scalars"][1, 1 - flag] = 5.0  # what stands in the place of a missing value does not count
     found = built.eval()(inputs)
     torch.testing.assert_close(found[0], found[1])
+
+
+@pytest.mark.parametrize("numbers", ["none", "linear", "periodic"])
+def test_a_filled_number_counts_and_so_does_that_it_was_missing(numbers: str) -> None:
+    plain = network("mlp", "sold").schema
+    filler = Group(columns=("x",), by=("city",))
+    state = filler.fit({name: one.parse(frame()[name]) for name, one in zip(("x", "city"), plain.inputs, strict=False)})
+    filled = replace(
+        plain, fillers=(FittedFiller("group", validate(Group, {"columns": ["x"], "by": ["city"]}), state),)
+    )
+    built = design(recipe(design={"encoders": {"*": {"name": "mlp", "numbers": numbers}}}), filled).eval()
+    value, flag = (slot.start for slot in filled.slots if slot.column == "x")
+    inputs = example_inputs(filled, 3)
+    inputs["scalars"][:, flag] = 1
+    inputs["scalars"][:, value] = 0.5
+    inputs["scalars"][1, value] = 2.0
+    inputs["scalars"][2, flag] = 0
+    found = built(inputs)
+    assert (found[0] - found[1]).abs().max() > 1e-5
+    assert (found[0] - found[2]).abs().max() > 1e-5
 
 
 def test_an_unseen_category_starts_as_the_mean_of_all() -> None:

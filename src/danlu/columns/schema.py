@@ -32,12 +32,14 @@ class Slot:
         field: the field.
         input: "scalars", "codes" or "image_0", "image_1", …
         start: first column in the packed matrix; 0 for images.
+        filled: whether the column has fillers: its value then counts even in rows where it was missing.
     """
 
     column: str
     field: Field
     input: str
     start: int = 0
+    filled: bool = False
 
     @property
     def stop(self) -> int:
@@ -76,13 +78,15 @@ class Schema:
         found: list[Slot] = []
         ends = {"scalars": 0, "codes": 0}
         images = 0
+        filled = {name for one in self.fillers for name in one.filler.columns}
         for column in self.inputs:
             for field in column.fields:
                 if field.kind == "image":
                     found.append(Slot(column.name, field, f"image_{images}"))
                     images += 1
                 else:
-                    slot = Slot(column.name, field, f"{field.kind}s", ends[f"{field.kind}s"])
+                    packed = f"{field.kind}s"
+                    slot = Slot(column.name, field, packed, ends[packed], filled=column.name in filled)
                     ends[slot.input] = slot.stop
                     found.append(slot)
         return tuple(found)

@@ -23,7 +23,8 @@ from danlu.design.network import Encoded
 class Mlp:
     """Multi-layer perceptron with an embedding for every number and category.
 
-    A missing number has a vector of its own, as have a missing and an unseen category.
+    A missing number has a vector of its own, as have a missing and an unseen category. Where `prepare.fill` fills a
+    column, its value counts even where it was missing, and that it was missing is one more number.
 
     Attributes:
         num_layers: dense layers.
@@ -123,10 +124,16 @@ def _number_embedding(options: Mlp, num_scalars: int) -> nn.Module | None:
 
 def _scalar_places(slots: Sequence[Slot]) -> tuple[list[int], list[int]]:
     """For each value in the packed scalars: its place, and the place of its column's missing flag or -1."""
-    flags = {slot.column: slot.start for slot in slots if slot.field.kind == "scalar" and slot.field.name == "missing"}
-    values = [slot for slot in slots if slot.field.kind == "scalar" and slot.field.name != "missing"]
+    scalars = [slot for slot in slots if slot.field.kind == "scalar"]
+    flags = {slot.column: slot.start for slot in scalars if _stands_for_the_value(slot)}
+    values = [slot for slot in scalars if not _stands_for_the_value(slot)]
     places = [place for slot in values for place in range(slot.start, slot.stop)]
     return places, [flags.get(slot.column, -1) for slot in values for _ in range(slot.start, slot.stop)]
+
+
+def _stands_for_the_value(slot: Slot) -> bool:
+    """Whether a field says that the value of its column is none."""
+    return slot.field.name == "missing" and not slot.filled
 
 
 def _one_hot(places: Sequence[int], width: int) -> Tensor:
