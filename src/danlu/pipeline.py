@@ -163,13 +163,10 @@ def _noting(run: Run, name: str, done: list[tuple[str, bool, float]]) -> Iterato
 def run_key(recipe: Recipe) -> str:
     """What makes two runs the same: the recipe's meaning, the content of its data, the code."""
     from danlu.prepare.sources.reading import content_hash
-    from danlu.recipe.reading import to_mapping
+    from danlu.recipe.writing import to_mapping, without_places
 
     meaning = to_mapping(recipe)
-    for name in ("source", "train", "validation", "test"):
-        meaning["data"].pop(name, None)
-    for join in meaning["data"]["join"]:
-        del join["source"]
+    meaning["data"] = without_places(meaning["data"])
     return fingerprint(meaning, content_hash(recipe.data, base=recipe.base), code_version())
 
 

@@ -1,5 +1,7 @@
 """Reading one picture: from a path, a `data:` address or bytes, upright, as 8-bit grey or colour, of a wanted size.
 
+A path may lead into a zip archive: `pictures.zip/cats/1.jpg`.
+
 Transparent pixels are laid on white, palettes and CMYK become RGB, 16-bit grey becomes 8-bit, an animation its first
 frame, and the camera's orientation (EXIF) is applied. Only common picture formats are opened: others of Pillow's start
 programs.
@@ -20,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
+from danlu.base.archives import UnreadableMemberError, content
 from danlu.base.devices import need
 
 if TYPE_CHECKING:
@@ -79,6 +82,12 @@ def _faults() -> tuple[type[BaseException], ...]:
 def _open(source: str | bytes) -> Picture:
     if isinstance(source, str) and source.startswith("data:"):
         source = base64.b64decode(source.partition(",")[2], validate=True)
+    if isinstance(source, str):
+        try:
+            inside = content(source)
+        except UnreadableMemberError as error:
+            raise UnreadableError(str(error)) from error
+        source = source if inside is None else inside
     picture: Picture = pillow().open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=_formats())
     if picture.width * picture.height > MAX_PIXELS:
         size = f"{picture.width:,} x {picture.height:,}"

@@ -38,11 +38,7 @@ from danlu.prepare.sources.reading import file_hashes, plain_hash, read_data, ta
 from danlu.prepare.sources.table import PICTURES, Table
 from danlu.prepare.values import outlier_findings
 from danlu.recipe.schema import Recipe
-
-_PLACES: dict[str, Any] = {
-    **dict.fromkeys(("source", "train", "validation", "test"), True),
-    "join": {"__all__": {"source"}},
-}
+from danlu.recipe.writing import without_places
 
 
 def prepare(recipe: Recipe, run: Run) -> Prepared:
@@ -130,14 +126,14 @@ def _sizes(codes: np.ndarray) -> dict[str, int]:
 def _sections(recipe: Recipe) -> dict[str, Any]:
     """What of the recipe changes the outcome: not where the data lies, nor which findings are accepted."""
     return {
-        "data": recipe.data.model_dump(mode="json", exclude=_PLACES),
+        "data": without_places(recipe.data.model_dump(mode="json")),
         "prepare": recipe.prepare.model_dump(mode="json", exclude={"accept"}),
         "seed": recipe.seed,
     }
 
 
 def _has_pictures(table: Table) -> bool:
-    return any(path.suffix.lower() in PICTURES for path in table.files)
+    return any(path.suffix.lower() in (*PICTURES, ".zip") for path in table.files)
 
 
 class _Preparation:

@@ -84,6 +84,9 @@ _ROWS_SCHEMA = {"anyOf": [_PATH, {"type": "array", "items": _PATH, "minItems": 1
 Rows = Annotated[Any, BeforeValidator(_rows), PlainSerializer(_dump_rows), WithJsonSchema(_ROWS_SCHEMA)]
 
 
+Place = Annotated[str, BeforeValidator(_one_path), WithJsonSchema(_PATH)]
+
+
 class Join(Section):
     """A side table: its columns are added to the rows that have its key, before anything else is done with them.
 
@@ -95,7 +98,7 @@ class Join(Section):
         reader: how to read it, where its name does not tell.
     """
 
-    source: Annotated[str, BeforeValidator(_one_path), WithJsonSchema(_PATH)]
+    source: Place
     key: Annotated[str, MinLen(1)] | Annotated[dict[str, str], MinLen(1)]
     columns: Annotated[list[str], MinLen(1)] | None = None
     reader: Annotated[Choice, Component("sources")] | None = None
@@ -115,6 +118,9 @@ class Data(Section):
         target: the column to predict.
         reader: how to read the source, where its name does not tell.
         join: side tables whose columns are added to the rows first. Rows to predict for must bring those columns.
+        files: a folder or a zip archive that holds the files which a column names (pictures), or column → folder or
+            archive. A file may be named by its whole path there or, where only one is called so, by the end of it, with
+            or without its suffix.
         missing_values: texts that stand for a missing value, besides blanks.
         columns: column name → its type, or its type and options; only what differs from what is inferred.
     """
@@ -126,6 +132,7 @@ class Data(Section):
     target: Annotated[str, MinLen(1)]
     reader: Annotated[Choice, Component("sources")] | None = None
     join: list[Join] = []
+    files: Place | Annotated[dict[str, Place], MinLen(1)] | None = None
     missing_values: list[str] = ["?", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "-", "缺失", "无"]
     columns: dict[str, ColumnEntry] = {}
 

@@ -22,9 +22,15 @@ def missing_sources(recipe: Recipe) -> Iterator[tuple[tuple[str | int, ...], Fau
             path = ("data", name, index) if isinstance(given, list) else ("data", name)
             if _is_absent(item, recipe.base):
                 yield path, _fault(path, item, recipe.base)
-    for index, join in enumerate(recipe.data.join):
-        if _is_absent(join.source, recipe.base):
-            yield ("data", "join", index, "source"), _fault(("data", "join", index, "source"), join.source, recipe.base)
+    single: list[tuple[tuple[str | int, ...], str]] = [
+        (("data", "join", index, "source"), join.source) for index, join in enumerate(recipe.data.join)
+    ]
+    files = recipe.data.files
+    single += [(("data", "files", name), one) for name, one in files.items()] if isinstance(files, dict) else []
+    single += [(("data", "files"), files)] if isinstance(files, str) else []
+    for place, item in single:
+        if _is_absent(item, recipe.base):
+            yield place, _fault(place, item, recipe.base)
 
 
 def _is_absent(item: str, base: Path) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,22 @@ from danlu.recipe.schema import Recipe
 
 # Editors with a YAML language server find the schema beside the recipe by this line; `danlu init` writes it there.
 SCHEMA_FILE = Path(__file__).with_name("danlu.schema.json")
+_PLACES = ("source", "train", "validation", "test")
+
 SCHEMA_LINE = "# yaml-language-server: $schema=danlu.schema.json"
 
 
 def to_mapping(recipe: Recipe) -> dict[str, Any]:
     """The complete recipe as JSON values, defaults filled in; the same for every way of writing it."""
     return recipe.model_dump(mode="json")
+
+
+def without_places(data: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe's `data` as JSON values, without where it lies: which of its columns names files stays."""
+    kept = {name: value for name, value in data.items() if name not in _PLACES}
+    files = data.get("files")
+    joins = [{name: value for name, value in join.items() if name != "source"} for join in data.get("join", [])]
+    return {**kept, "join": joins, "files": sorted(files) if isinstance(files, dict) else bool(files)}
 
 
 def resolved_yaml(recipe: Recipe, folder: Path | None = None) -> str:
@@ -39,11 +50,14 @@ def resolved_yaml(recipe: Recipe, folder: Path | None = None) -> str:
             mapping["data"][name] = _from(folder, recipe.base, mapping["data"][name])
     for join in mapping["data"]["join"]:
         join["source"] = _from(folder, recipe.base, join["source"])
+    mapping["data"]["files"] = _from(folder, recipe.base, mapping["data"]["files"])
     return "\n".join(lines) + "\n" + _dump(mapping)
 
 
 def _from(folder: Path | None, base: Path, rows: Any) -> Any:
     """Paths that began at `base`, beginning at `folder`, if that is given; addresses without secrets."""
+    if isinstance(rows, dict):
+        return {name: _from(folder, base, item) for name, item in rows.items()}
     if isinstance(rows, list):
         return [_from(folder, base, item) for item in rows]
     if is_remote(rows):

@@ -162,3 +162,25 @@ class TestTraps:
         (tmp_path / "trap.zip").write_bytes(data)
         with pytest.raises(DataError, match=r"trap.zip is encrypted"):
             read_source("trap.zip", base=tmp_path)
+
+
+class TestBombs:
+    @pytest.mark.parametrize("packed", [".gz", ".zst"])
+    def test_what_unpacks_to_far_too_much_is_refused_before_it_fills_the_memory(
+        self, tmp_path: Path, packed: str
+    ) -> None:
+        path = tmp_path / f"rows.csv{packed}"
+        path.write_bytes(pack(bytes(40 << 20), packed, "rows.csv"))
+        with pytest.raises(DataError, match=r"times its size; at most 500 is believed") as caught:
+            read_source(path.name, base=tmp_path)
+        assert caught.value.where == str(path)
+
+    @pytest.mark.parametrize("packed", [".gz", ".zst"])
+    def test_texts_that_are_packed_well_are_read(self, tmp_path: Path, packed: str) -> None:
+        text = b"x,y\n" + b"1,a\n2,b\n" * 200_000
+        (tmp_path / f"rows.csv{packed}").write_bytes(pack(text, packed, "rows.csv"))
+        assert read_source(f"rows.csv{packed}", base=tmp_path).held.height == 400_000
+
+    def test_parts_of_a_gzip_file_are_read_on(self, tmp_path: Path) -> None:
+        (tmp_path / "rows.csv.gz").write_bytes(gzip.compress(b"x,y\n1,a\n") + gzip.compress(b"2,b\n") + b"\0" * 8)
+        assert read_source("rows.csv.gz", base=tmp_path).held.height == 2

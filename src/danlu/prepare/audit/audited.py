@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
+from danlu.base.archives import mark
 from danlu.prepare.choose import Chosen
 
 _ODD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: neighbours are spread far apart
@@ -141,7 +142,7 @@ class Audited:
         if values.dtype == pl.String:
             hashes = self.picture_hashes
             return pl.Series(
-                [hashes.get(one, one) if one is not None else None for one in values.to_list()], dtype=pl.String
+                [hashes.get(one) or mark(one) if one is not None else None for one in values.to_list()], dtype=pl.String
             )
         if isinstance(values.dtype, pl.Array) and not values.null_count():
             array = np.ascontiguousarray(values.to_numpy())

@@ -20,6 +20,7 @@ from danlu.base.errors import DataError
 from danlu.base.files import fingerprint, hash_file
 from danlu.base.progress import Progress, Quiet
 from danlu.base.registry import build
+from danlu.prepare.sources.attached import Attached
 from danlu.prepare.sources.frame import is_frame, to_polars
 from danlu.prepare.sources.hugging_face import is_hugging_face
 from danlu.prepare.sources.idx import is_idx
@@ -273,7 +274,7 @@ def read_data(data: Data, *, base: Path) -> Table:
     for join in data.join:
         reader = join.reader.build("sources") if join.reader else None
         table = joined(table, read_source(join.source, base=base, reader=reader), join, data.missing_values)
-    return table
+    return Attached(data, base)(table)
 
 
 def _read_splits(data: Data, base: Path) -> Table:
@@ -296,7 +297,7 @@ def content_hash(data: Data, *, base: Path) -> str:
     """
     parts = {name: getattr(data, name) for name in ("source", "train", "validation", "test")}
     files = {name: _plain_files(source, base) for name, source in parts.items() if source is not None}
-    if data.join or not all(files.values()):
+    if data.join or data.files or not all(files.values()):
         return table_hash(read_data(data, base=base))
     return fingerprint({name: [hash_file(one) for one in paths] for name, paths in files.items()})
 

@@ -96,7 +96,8 @@ def fetch(address: str, progress: Progress | None = None) -> Fetched:
 
 def fetch_all(data: Data, progress: Progress) -> None:
     """Fetch all that a recipe's `data` names elsewhere, so that who reads it later finds it here. Raises as `fetch`."""
-    named = [data.source, data.train, data.validation, data.test, [join.source for join in data.join]]
+    files = list(data.files.values()) if isinstance(data.files, dict) else data.files
+    named = [data.source, data.train, data.validation, data.test, [join.source for join in data.join], files]
     for given in named:
         if is_frame(given):
             continue
