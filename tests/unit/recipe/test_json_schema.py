@@ -23,6 +23,7 @@ def schema() -> dict[str, Any]:
 _OF_OTHER_KINDS = {
     *("properties", "additionalProperties", "propertyNames", "required", "items", "prefixItems", "pattern"),
     *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minItems", "maxItems", "minLength"),
+    "minProperties",
 }
 
 
@@ -58,6 +59,8 @@ def accepts(root: dict[str, Any], schema: dict[str, Any], value: Any) -> bool:
                 ok = all(name in value for name in wanted)
             case "items" if isinstance(value, list):
                 ok = all(accepts(root, wanted, item) for item in value)
+            case "minProperties" if isinstance(value, dict):
+                ok = len(value) >= wanted
             case "minimum" | "exclusiveMinimum" if isinstance(value, (int, float)):
                 ok = value >= wanted if keyword == "minimum" else value > wanted
             case "maximum" | "exclusiveMaximum" if isinstance(value, (int, float)):
