@@ -39,6 +39,13 @@ CATALOG: dict[str, dict[str, str]] = {
         "neighbors": "danlu.columns.fillers.neighbors:Neighbors",
         "iterative": "danlu.columns.fillers.iterative:Iterative",
     },
+    "masks": {
+        "drop": "danlu.columns.masks.drop:Drop",
+        "hash": "danlu.columns.masks.hash:Hash",
+        "pseudonym": "danlu.columns.masks.pseudonym:Pseudonym",
+        "generalize": "danlu.columns.masks.generalize:Generalize",
+        "redact": "danlu.columns.masks.redact:Redact",
+    },
     "tasks": {
         "binary": "danlu.tasks.classification:Binary",
         "multiclass": "danlu.tasks.classification:MultiClass",

@@ -15,6 +15,7 @@ _EXTRAS = {
     **dict.fromkeys(("torch", "sklearn", "onnx", "onnxscript", "tensorboard", "jinja2"), "train"),
     **dict.fromkeys(("uvicorn", "httptools", "orjson"), "serve"),
     **dict.fromkeys(("pandas", "pyarrow", "ftfy"), "data"),
+    **dict.fromkeys(("phonenumbers", "stdnum"), "privacy"),
     "PIL": "vision",
 }
 

@@ -1,6 +1,6 @@
 """All columns of a task together: how raw rows become the network's inputs, in training as in serving.
 
-    raw rows  --parse-->  each column's values  --fill-->  fewer missing  --encode-->  fields  --pack-->  inputs
+    raw rows  --mask, parse-->  each column's values  --fill-->  fewer missing  --encode-->  fields  --pack-->  inputs
 
 All scalars of a table become one matrix, all codes another, so that a training step gathers two arrays however many
 columns there are. No torch here.
@@ -21,6 +21,9 @@ from danlu.base.errors import DataError, nearest
 from danlu.columns.column import Arrays, Column, Field, FittedColumn, nulled
 from danlu.columns.fillers.filler import Filler, FittedFiller
 from danlu.columns.filling import encode_column, looks_at
+from danlu.columns.masking import Masks
+
+_NO_MASKS = Masks()
 
 
 @dataclass(frozen=True)
@@ -65,12 +68,14 @@ class Schema:
         target: the column to predict.
         missing_values: texts that stand for a missing value, besides blanks.
         fillers: what fills missing values before they are encoded, in order.
+        masks: what raw values go through before anything else.
     """
 
     inputs: tuple[FittedColumn, ...]
     target: FittedColumn
     missing_values: tuple[str, ...] = ()
     fillers: tuple[FittedFiller, ...] = ()
+    masks: Masks = _NO_MASKS
 
     @cached_property
     def slots(self) -> tuple[Slot, ...]:
@@ -165,6 +170,10 @@ class Schema:
         (field,) = self.target.fields
         return self.target.encode(self._pick(frame, self.target.name))[field.name]
 
+    def check_key(self) -> None:
+        """Raise DataError where rows can only be masked with a key that the environment does not hold."""
+        self.masks.check_key([column.name for column in self.inputs])
+
     def dump(self) -> tuple[dict[str, Any], Arrays]:
         """A JSON-able description and the arrays, named `COLUMN/FIELD`."""
         arrays: Arrays = {}
@@ -180,6 +189,8 @@ class Schema:
             "missing_values": list(self.missing_values),
             "fillers": [],
         }
+        if self.masks:
+            description["masks"] = self.masks.dump()
         for place, filler in enumerate(self.fillers):
             state, found = filler.state.dump()
             arrays.update({f"{_filler_prefix(place)}{name}": array for name, array in found.items()})
@@ -202,7 +213,8 @@ class Schema:
 
         inputs = tuple(one(item) for item in values["inputs"])
         fillers = tuple(filler(place, item) for place, item in enumerate(values.get("fillers", ())))
-        return cls(inputs, one(values["target"]), tuple(values["missing_values"]), fillers)
+        masks = Masks.load(values["masks"]) if "masks" in values else _NO_MASKS
+        return cls(inputs, one(values["target"]), tuple(values["missing_values"]), fillers, masks)
 
     def _pick(self, frame: pl.DataFrame, name: str) -> pl.Series:
         if name not in frame.columns:
@@ -212,7 +224,7 @@ class Schema:
                 where=f"column {name}",
                 hint=f"rename {near} to {name}" if near else f"add a column {name}",
             )
-        return nulled(frame[name], self.missing_values)
+        return nulled(self.masks.series(frame[name], self.missing_values), self.missing_values)
 
 
 def _filler_prefix(place: int) -> str:

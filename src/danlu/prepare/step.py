@@ -24,6 +24,7 @@ from danlu.base.files import code_version, fingerprint, read_json, write_bytes, 
 from danlu.base.progress import Progress
 from danlu.base.runs import Run
 from danlu.columns.column import FittedColumn
+from danlu.columns.masking import Masks
 from danlu.columns.schema import Schema
 from danlu.prepare import findings as reports
 from danlu.prepare.cache import cached, partial_folder
@@ -32,6 +33,7 @@ from danlu.prepare.filling import filled_findings
 from danlu.prepare.fitting import Beside, fit_beside, fit_column, fit_columns
 from danlu.prepare.looked import MIN_ROWS, early_sections, load_looked, write_looked
 from danlu.prepare.looking import Looked, Looking
+from danlu.prepare.mask import Masking, mask_key, masks_of
 from danlu.prepare.prepared import SPLITS, Finding, Prepared
 from danlu.prepare.profile import with_outliers
 from danlu.prepare.sources.reading import file_hashes, plain_hash, read_data, table_hash
@@ -101,14 +103,17 @@ def outlook(
         DataError: the data cannot be used.
         RecipeError: an option of a column whose type was inferred is wrong.
     """
-    table = read_data(recipe.data, base=recipe.base) if table is None else table
+    masking = Masking(recipe)
+    if table is None:
+        table = masking.told(read_data(recipe.data, base=recipe.base, masked=masking.rows))
     noticed = [] if noticed is None else noticed
     looked = Looking(recipe, table, _hashes(table, progress), noticed, progress).look()
     target = fit_column(looked.chosen[looked.target.name], looked, None)
     beside = fit_beside(looked, target, recipe)
     fitted = [fit_column(looked.chosen[name], looked, beside) for name in looked.inputs]
     noticed += [*outlier_findings([*fitted, target]), *_filled(fitted, beside, looked)]
-    schema = Schema(tuple(fitted), target, tuple(recipe.data.missing_values), beside.fillers)
+    masks = _masks(recipe, [*fitted, target])
+    schema = Schema(tuple(fitted), target, tuple(recipe.data.missing_values), beside.fillers, masks=masks)
     return Outlook(schema, _sizes(looked.codes), tuple(noticed))
 
 
@@ -129,7 +134,13 @@ def _sections(recipe: Recipe) -> dict[str, Any]:
         "data": without_places(recipe.data.model_dump(mode="json")),
         "prepare": recipe.prepare.model_dump(mode="json", exclude={"accept"}),
         "seed": recipe.seed,
+        "mask_key": mask_key(recipe),
     }
+
+
+def _masks(recipe: Recipe, fitted: Sequence[FittedColumn]) -> Masks:
+    """The masks of the columns that are used."""
+    return masks_of(recipe).only([one.name for one in fitted])
 
 
 def _has_pictures(table: Table) -> bool:
@@ -170,7 +181,9 @@ class _Preparation:
             self.root.mkdir(parents=True, exist_ok=True)
             folder = self.stack.enter_context(partial_folder(self.root, "rows"))
             with self.progress.task("read data"):
-                self.table = read_data(self.recipe.data, base=self.recipe.base, folder=folder)
+                masking = Masking(self.recipe)
+                table = read_data(self.recipe.data, base=self.recipe.base, folder=folder, masked=masking.rows)
+                self.table = masking.told(table)
             self.hashes = _hashes(self.table, self.progress) if not self.source or _has_pictures(self.table) else {}
         return self.table
 
@@ -218,17 +231,17 @@ class _Preparation:
         encoded, beside = fit_columns(looked, self.recipe, root, self._looked_key(), self.progress)
         *fitted, target = [one.fitted for one in encoded]
         self.noticed += [*outlier_findings([*fitted, target]), *_filled(fitted, beside, looked)]
-        schema = Schema(tuple(fitted), target, tuple(self.recipe.data.missing_values), beside.fillers)
+        masks = _masks(self.recipe, [*fitted, target])
+        schema = Schema(tuple(fitted), target, tuple(self.recipe.data.missing_values), beside.fillers, masks=masks)
         with self.progress.task("pack rows", total=len(looked.codes)) as task:
             write_splits(schema, encoded, looked.inputs, looked.codes, looked.rows, folder, task)
         description, arrays = schema.dump()
-        write_json(folder / "columns.json", description)
-        write_bytes(
-            folder / "columns.safetensors", save({name: np.ascontiguousarray(one) for name, one in arrays.items()})
-        )
-        write_json(folder / "profile.json", with_outliers(looked.figures, schema))
-        write_json(folder / "findings.json", reports.to_json(self.noticed))
-        write_json(folder / "prepare.json", {"sizes": _sizes(looked.codes)})
+        write_json(folder / "columns.json", description, sync=False)
+        packed = save({name: np.ascontiguousarray(one) for name, one in arrays.items()})
+        write_bytes(folder / "columns.safetensors", packed, sync=False)
+        write_json(folder / "profile.json", with_outliers(looked.figures, schema), sync=False)
+        write_json(folder / "findings.json", reports.to_json(self.noticed), sync=False)
+        write_json(folder / "prepare.json", {"sizes": _sizes(looked.codes)}, sync=False)
 
 
 def _filled(fitted: Sequence[FittedColumn], beside: Beside, looked: Looked) -> list[Finding]:

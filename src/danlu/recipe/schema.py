@@ -41,6 +41,7 @@ from danlu.recipe.sections import (
     Faults,
     Fold,
     Join,
+    Mask,
     Prepare,
     Section,
     SplitBy,
@@ -59,6 +60,7 @@ __all__ = [
     "Evaluate",
     "Fold",
     "Join",
+    "Mask",
     "Prepare",
     "Recipe",
     "Section",
@@ -232,7 +234,7 @@ class Recipe(Section):
         given = spelled_out(given)
         if "name" not in given:
             given["name"] = default_name(_source(given.get("data")))
-        faults += [*_unknown_requirements(given), *_released_variant(given)]
+        faults += [*_unknown_requirements(given), *_released_variant(given), *_dropped_but_used(given)]
         recipe: Self = together(given, handler, faults)
         return recipe
 
@@ -271,6 +273,27 @@ def _unknown_requirements(given: Mapping[str, Any]) -> Faults:
             near = nearest(str(name), known)
             hint = f"did you mean {near}?" if near else f"one of {', '.join(known)}"
             faults.append((("require", name), value, wrong("is not something that can be required", hint)))
+    return faults
+
+
+def _dropped_but_used(given: Mapping[str, Any]) -> Faults:
+    """Columns that `prepare.mask` drops, and that another option needs."""
+    data, prepare = given.get("data"), given.get("prepare")
+    mask = prepare.get("mask") if isinstance(prepare, Mapping) else None
+    masks = mask.get("columns") if isinstance(mask, Mapping) else None
+    if not isinstance(masks, Mapping) or not isinstance(data, Mapping):
+        return []
+    used: dict[Any, str] = dict.fromkeys(data.get("columns") or {}, "data.columns")
+    split = prepare.get("split") if isinstance(prepare, Mapping) else None
+    by = split.get("by") if isinstance(split, Mapping) else None
+    if isinstance(by, Mapping):
+        used |= {name: "prepare.split.by" for name in by.values() if isinstance(name, str)}
+    used[data.get("target")] = "data.target"
+    faults: Faults = []
+    for name, way in masks.items():
+        if way in ("drop", {"name": "drop"}) and name in used:
+            message = f"is drop, but {used[name]} names {name}"
+            faults.append((("prepare", "mask", "columns", name), way, wrong(message, "mask it in another way")))
     return faults
 
 

@@ -26,6 +26,8 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from danlu import catalog
+from danlu.base.errors import nearest
+from danlu.base.kinds import PERSONAL_KINDS
 from danlu.recipe.addresses import holds_password, is_remote, lacks_secrets
 from danlu.recipe.components import Choice, ColumnEntry, Component, located, not_one_of, together, wrong
 from danlu.recipe.faults import describe_value
@@ -266,21 +268,101 @@ def _of_no_use(split: Mapping[str, Any]) -> Faults:
     return faults
 
 
+def _variable(value: Any) -> Any:
+    if isinstance(value, str) and not re.fullmatch(r"env:[A-Za-z_][A-Za-z0-9_]*", value):
+        raise wrong("is not the name of an environment variable; a recipe holds no key", "write env:DANLU_MASK_KEY")
+    return value
+
+
+def _name_kinds(schema: dict[str, Any]) -> None:
+    schema["propertyNames"] = {"enum": list(PERSONAL_KINDS)}
+
+
+class Mask(Section):
+    """Personal data that nothing after the reading may see: not the cache, the run, the bundle, the report or a log.
+
+    Attributes:
+        columns: column name → how its values are masked.
+        kinds: kind of personal data (`email`, `phone`, `resident_id`, …) → how it is masked where it is recognised
+            inside the texts of any column that `columns` does not name: `redact`, `hash` or `pseudonym`.
+        skip: columns whose texts `kinds` leaves alone.
+        key: the environment variable that holds the secret key of `hash` and `pseudonym`, written `env:NAME`.
+    """
+
+    columns: dict[str, Annotated[Choice, Component("masks")]] = {}
+    kinds: dict[str, Annotated[Choice, Component("masks")]] = Field(default={}, json_schema_extra=_name_kinds)
+    skip: list[str] = []
+    key: Annotated[str, BeforeValidator(_variable), WithJsonSchema({"type": "string", "pattern": "^env:"})] = (
+        "env:DANLU_MASK_KEY"
+    )
+
+    @field_validator("columns", "kinds")
+    @classmethod
+    def _options_agree(cls, masks: dict[str, Choice]) -> dict[str, Choice]:
+        told = {name: one.build("masks").fault() for name, one in masks.items()}
+        faults: Faults = [
+            ((name,), masks[name].name, wrong(f"is {masks[name].name}, which {fault}"))
+            for name, fault in told.items()
+            if fault
+        ]
+        if faults:
+            raise located(faults)
+        return masks
+
+    @field_validator("kinds")
+    @classmethod
+    def _are_known(cls, masks: dict[str, Choice]) -> dict[str, Choice]:
+        faults: Faults = []
+        for kind, one in masks.items():
+            if kind not in PERSONAL_KINDS:
+                near = nearest(kind, PERSONAL_KINDS)
+                hint = f"did you mean {near}?" if near else f"one of {', '.join(PERSONAL_KINDS)}"
+                faults.append(((kind,), one.name, wrong("is not a kind of personal data", hint)))
+            elif not catalog.find("masks", one.name).takes_spans:  # type: ignore[attr-defined]
+                message = f"is {one.name}, which takes whole columns only"
+                faults.append(((kind,), one.name, wrong(message, "use redact, hash or pseudonym, or name the column")))
+        if faults:
+            raise located(faults)
+        return masks
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _masks_something(cls, given: Any, handler: ValidatorFunctionWrapHandler) -> Self:
+        faults: Faults = []
+        if isinstance(given, Mapping):
+            columns, kinds, skip = (given.get(name) or {} for name in ("columns", "kinds", "skip"))
+            if not columns and not kinds:
+                faults.append(((), given, wrong("masks nothing", "name columns or kinds, or remove it")))
+            elif skip and not kinds:
+                faults.append((("skip",), skip, wrong("stands without kinds", "remove it")))
+            if isinstance(columns, Mapping) and isinstance(skip, (list, tuple)):
+                twice = [name for name in skip if isinstance(name, str) and name in columns]
+                if twice:
+                    message = f"names {twice[0]}, which columns masks: kinds leaves it alone anyway"
+                    faults.append((("skip",), skip, wrong(message, f"remove {twice[0]}")))
+        result: Self = together(given, handler, faults)
+        return result
+
+
 class Prepare(Section):
     """Step 1.
 
     Attributes:
+        mask: personal data that is masked right after the rows are read, before anything looks at them.
         split: which rows train, validate and test.
         fill: what stands for a missing value, told by the other columns of its row. What one filler leaves missing the
             next may fill; what is left then is up to the column's own `missing`.
         accept: keys of findings that would stop the run and that you have looked at.
         max_rejected: share of rows (broken pictures, unreadable lines) past which the run stops.
+        audit: whether to look for faults in the data, such as leaks and copies; without it a warning says so.
     """
 
+    mask: Mask | None = None
     split: SplitRecipe = Field(default_factory=SplitRecipe)
     fill: list[Annotated[Choice, Component("fillers")]] = []
     accept: list[str] = []
     max_rejected: Annotated[float, Ge(0), Le(1)] = 0.01
+    audit: bool = True
 
 
 class Design(Section):

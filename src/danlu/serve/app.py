@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
+import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -117,10 +119,19 @@ class App:
             if status in (413, 415, 429):
                 headers = {**headers, "connection": "close"}  # the rest of the body is not wanted
         except Exception:
-            _LOG.exception("a request to %s failed", scope["path"])
+            self._log_failure(scope["path"])
             fault = Refusal(500, "the server failed; its log says why")
             status, body = 500, _dumps(fault.to_json())
         await _reply(send, status, body, headers)
+
+    def _log_failure(self, path: str) -> None:
+        """Log the error at hand; where requests are masked without its words, which may hold what they held."""
+        if not self.bundle.schema.masks:
+            _LOG.exception("a request to %s failed", path)
+            return
+        kind, _, trace = sys.exc_info()
+        places = "".join(traceback.format_tb(trace))
+        _LOG.error("a request to %s failed: %s at\n%s", path, kind.__name__ if kind else "", places)
 
     async def _route(self, scope: Scope, receive: Receive) -> tuple[int, bytes]:
         _check_host(scope, self.hosts)

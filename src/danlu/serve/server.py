@@ -44,6 +44,7 @@ def serve(
 
     Raises:
         BundleError: the bundle is damaged or cannot be opened.
+        DataError: the bundle masks requests with a key that the environment does not hold.
         DanluError: the address is not to be had, or is open to others and `insecure` is not given.
         MissingExtraError: the server's packages are not installed.
     """
@@ -63,6 +64,7 @@ def serve(
     if any("mojibake" in (column.options.get("repair") or ()) for column in opened.schema.inputs):
         need("ftfy", "serve")
     opened.session  # noqa: B018  a bundle that cannot be opened is said before the port is taken
+    opened.schema.check_key()
     listener = listen(host, port)
     _run(opened, listener, local, progress or choose_progress())
 

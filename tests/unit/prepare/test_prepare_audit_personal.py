@@ -10,7 +10,7 @@ import pytest
 
 from danlu.prepare.audit import Audited
 from danlu.prepare.audit.groups import find_shared_ids
-from danlu.prepare.audit.personal import find_personal_data, is_card, is_resident_id, masked
+from danlu.prepare.audit.personal import find_personal_data
 from danlu.prepare.sources.reading import read_source
 
 
@@ -19,21 +19,6 @@ def audited(**columns: object) -> Audited:
     count = len(next(iter(unused.values())))
     codes = np.where(np.arange(count) % 5 == 0, 2, 0).astype(np.int8)
     return Audited({}, {}, pl.Series("label", [0] * count), codes, np.arange(count), {}, {}, unused)
-
-
-def test_a_resident_id_has_a_birthday_and_a_check_digit() -> None:
-    assert is_resident_id("11010519491231002X")
-    assert is_resident_id("11010519491231002x")
-    assert not is_resident_id("110105194912310021")
-    assert not is_resident_id("11010519491331002X")
-
-
-def test_a_card_has_an_issuer_a_length_and_a_check_digit() -> None:
-    assert is_card("4111 1111 1111 1111")
-    assert is_card("378282246310005")
-    assert not is_card("4111111111111112")
-    assert not is_card("9111111111111111")
-    assert not is_card("0000000000000000")
 
 
 @pytest.mark.parametrize(
@@ -51,6 +36,7 @@ def test_a_card_has_an_issuer_a_length_and_a_check_digit() -> None:
 )
 def test_values_tell_what_they_are_and_are_not_shown(values: list[object], what: str) -> None:
     (found,) = find_personal_data(audited(x=values))
+    assert "prepare.mask.columns.x" in found.remedy
     assert (found.key, found.severity, found.evidence["kind"]) == ("personal_data:x", "note", what)
     assert not [value for value in values if str(value) in repr(found)]
 
@@ -71,11 +57,6 @@ def test_the_names_of_titanic_are_told(data: Path) -> None:
     frame = read_source("titanic/train.csv", base=data).frame
     found = find_personal_data(audited(Name=frame["Name"], Ticket=frame["Ticket"], Cabin=frame["Cabin"]))
     assert [one.key for one in found] == ["personal_data:Name"]
-
-
-def test_a_shape_has_no_letter_and_no_digit_of_its_own() -> None:
-    assert masked("Ann.7@b-c.cn") == "xxx.9@x-x.xx"
-    assert masked("王1") == "x9"
 
 
 def test_ids_that_come_several_times_are_told_and_categories_are_not() -> None:

@@ -134,6 +134,7 @@ def test_every_component_and_every_option_is_described(schema: dict[str, Any]) -
         "sources",
         "columns",
         "fillers",
+        "masks",
         "encoders",
         "fusions",
         "heads",

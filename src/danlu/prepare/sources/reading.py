@@ -6,7 +6,7 @@ import glob
 import hashlib
 import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from danlu.prepare.sources.joining import joined
 from danlu.prepare.sources.packing import files_in, packing
 from danlu.prepare.sources.remote import fetch
 from danlu.prepare.sources.sql import Sql
-from danlu.prepare.sources.table import PICTURES, Source, Table, concatenate, frame_hash, located
+from danlu.prepare.sources.table import PICTURES, InPieces, Rows, Source, Table, frame_hash, located
 from danlu.recipe.addresses import is_remote
 from danlu.recipe.schema import Data
 
@@ -55,38 +55,59 @@ def read_source(source: Any, *, base: Path, reader: Source | None = None) -> Tab
     Raises:
         DataError: nothing is there, or it cannot be read as what it seems to be.
     """
+    rows = Rows()
+    for table, name in read_pieces(source, base=base, reader=reader):
+        rows.add(table, name)
+    return rows.table()
+
+
+def read_pieces(source: Any, *, base: Path, reader: Source | None = None) -> Iterator[tuple[Table, str]]:
+    """As `read_source`, but long files come some rows at a time, each with the name of what it comes from."""
     if is_frame(source):
-        return (reader or _reader("frame")).read(source, base=base)
-    if isinstance(source, (list, tuple)):
-        return _read_all(list(source), base, reader)
-    if not isinstance(source, (str, Path)):
-        return (reader or _reader("frame")).read(source, base=base)
-    text = str(source)
+        yield (reader or _reader("frame")).read(source, base=base), "the frame"
+    elif isinstance(source, (list, tuple)):
+        yield from _read_all(list(source), base, reader)
+    elif not isinstance(source, (str, Path)):
+        yield (reader or _reader("frame")).read(source, base=base), "the frame"
+    else:
+        yield from _read_named(str(source), base, reader)
+
+
+def _read_named(text: str, base: Path, reader: Source | None) -> Iterator[tuple[Table, str]]:
+    """What a path, a glob or an address names."""
     if text.startswith("sample:"):
-        return (reader or _reader("sample")).read(text, base=base)
+        yield (reader or _reader("sample")).read(text, base=base), text
+        return
     if is_remote(text) and not isinstance(reader, Sql):
-        return _read_remote(text, base, reader)
+        yield from _read_remote(text, base, reader)
+        return
     if "://" in text and not text.startswith("sqlite:///"):
-        return (reader or _reader("sql")).read(text, base=base)
+        yield (reader or _reader("sql")).read(text, base=base), text
+        return
     text = text.removeprefix("sqlite:///")
     if any(mark in text for mark in "*?[") and not (base / text).exists():
-        return _read_all(_matches(text, base), base, reader, _fixed_part(text, base))
+        yield from _read_all(_matches(text, base), base, reader, _fixed_part(text, base))
+        return
     path = located(text, base)
     if reader is None and path.is_dir() and (tables := _tables_in(path)):
-        return _read_all(tables, base, reader, path)
-    return _resolved(_read_one(path, base, reader), path)
+        yield from _read_all(tables, base, reader, path)
+        return
+    for table in _read_one(path, base, reader):
+        yield _resolved(table, path), text
 
 
-def _read_remote(address: str, base: Path, reader: Source | None) -> Table:
+def _read_remote(address: str, base: Path, reader: Source | None) -> Iterator[tuple[Table, str]]:
     """As from a path, once it is here; what is said of it names the address."""
     fetched = fetch(address)
     with fetched.naming():
         if fetched.files:
-            table = _read_all(fetched.files, base, reader, fetched.path)
+            found = _read_all(fetched.files, base, reader, fetched.path)
         else:
-            table = read_source(fetched.path, base=base, reader=reader)
-    where = [fetched.named(one) for one in table.rejected["where"]]
-    return replace(table, rejected=table.rejected.with_columns(pl.Series("where", where, dtype=pl.String)))
+            found = read_pieces(fetched.path, base=base, reader=reader)
+        for table, _ in found:
+            where = [fetched.named(one) for one in table.rejected["where"]]
+            rejected = table.rejected.with_columns(pl.Series("where", where, dtype=pl.String))
+            yield replace(table, rejected=rejected), address
 
 
 def _reader(name: str) -> Source:
@@ -94,24 +115,25 @@ def _reader(name: str) -> Source:
     return reader
 
 
-def _read_all(sources: Sequence[Any], base: Path, reader: Source | None, root: Path | None = None) -> Table:
+def _read_all(
+    sources: Sequence[Any], base: Path, reader: Source | None, root: Path | None = None
+) -> Iterator[tuple[Table, str]]:
     """Several sources, one below the other; folders named `year=2024` below `root` give a column `year`."""
     if not sources:
         raise DataError("the list of files is empty", where="data.source", hint="give at least one file")
-    tables = [read_source(one, base=base, reader=reader) for one in sources]
-    if root is not None:
-        tables = [_partitioned(table, one, root) for table, one in zip(tables, sources, strict=True)]
-    return concatenate(tables, [str(one) for one in sources])
+    for one in sources:
+        for table, _ in read_pieces(one, base=base, reader=reader):
+            yield table if root is None else _partitioned(table, one, root), str(one)
 
 
 def _partitioned(table: Table, path: Path, root: Path) -> Table:
     """A table with the columns that its folders' names give, as text; the file's own columns go before them."""
     pairs = [part.split("=", 1) for part in path.relative_to(root).parts[:-1] if _is_partition(part)]
     named = {unquote(name): None if value == _NO_VALUE else unquote(value) for name, value in pairs}
-    new = {name: value for name, value in named.items() if name not in table.frame.columns}
+    new = {name: value for name, value in named.items() if name not in table.held.columns}
     if not new:
         return table
-    frame = table.frame.with_columns(pl.lit(value, pl.String).alias(name) for name, value in new.items())
+    frame = table.held.with_columns(pl.lit(value, pl.String).alias(name) for name, value in new.items())
     return replace(table, frame=frame, values_hash=fingerprint(table.values_hash, new))
 
 
@@ -145,14 +167,14 @@ def _tables_in(folder: Path) -> list[Path]:
     return [*tables, *(table for one in parts for table in _tables_in(one))]
 
 
-def _read_one(path: Path, base: Path, reader: Source | None) -> Table:
-    if reader is not None:
-        return reader.read(path, base=base)
-    name = _choose(path)
+def _read_one(path: Path, base: Path, reader: Source | None) -> Iterator[Table]:
+    name = "" if reader else _choose(path)
+    way = reader or _reader(name)
     try:
-        return _reader(name).read(path, base=base)
+        pieces = way.pieces(path, base=base) if isinstance(way, InPieces) else None
+        yield from pieces or [way.read(path, base=base)]
     except DataError as error:
-        if _suffix(path) in _SUFFIXES or path.is_dir() or path.suffix.lower() == ".zip":
+        if reader or _suffix(path) in _SUFFIXES or path.is_dir() or path.suffix.lower() == ".zip":
             raise
         message = f"{path.name} was tried as {name}, since its name tells nothing: {error.message}"
         raise DataError(message, where=error.where, hint=f"{error.hint}; or set data.reader") from error
@@ -208,11 +230,11 @@ def _choose_in_archive(path: Path) -> str:
 def _resolved(table: Table, path: Path) -> Table:
     """Picture paths in a table, relative to its folder, made absolute; the pictures count as its files."""
     folder = path.parent if path.is_file() else path
-    pictures = [name for name in table.frame.columns if _names_pictures(table.frame[name])]
+    pictures = [name for name in table.held.columns if _names_pictures(table.held[name])]
     if not pictures or table.files == () or path.is_dir():
         return table
     root = str(folder.resolve()) + os.sep
-    frame = table.frame.with_columns(
+    frame = table.held.with_columns(
         pl.when(pl.col(name).str.starts_with(os.sep)).then(pl.col(name)).otherwise(root + pl.col(name)).alias(name)
         for name in pictures
     )
@@ -261,32 +283,56 @@ def read_rows(source: Any, *, base: Path | None = None) -> pl.DataFrame:
         raise DataError(
             f"a row cannot be read: {reason}{more}", where=where, hint="mend the line: every row is to be answered"
         )
-    return table.frame
+    return table.held
 
 
-def read_data(data: Data, *, base: Path) -> Table:
+Mask = Callable[[pl.DataFrame], pl.DataFrame]
+
+
+def unmasked(frame: pl.DataFrame) -> pl.DataFrame:
+    """Rows as they are."""
+    return frame
+
+
+def read_data(data: Data, *, base: Path, folder: Path | None = None, masked: Mask = unmasked) -> Table:
     """All rows that a recipe's `data` names, one source or files for each split, with the columns of its side tables.
+
+    Args:
+        data: the recipe's section.
+        base: the folder that relative paths are below.
+        folder: where rows go that are too many to hold.
+        masked: what rows go through, in portions, before anything is done with them but the joins.
 
     Raises:
         DataError: nothing is there, it cannot be read, the splits' columns differ, or a side table does not fit.
     """
-    table = _read_splits(data, base)
+    if not data.join:
+        return _read_splits(data, base, Rows(folder), masked)
+    # The keys are masked after they were looked up; until then no row may reach a disk.
+    table = _read_splits(data, base, Rows(folder, spills=masked is unmasked), unmasked)
     for join in data.join:
         reader = join.reader.build("sources") if join.reader else None
         table = joined(table, read_source(join.source, base=base, reader=reader), join, data.missing_values)
-    return Attached(data, base)(table)
+    table = Attached(data, base)(table)
+    return table if masked is unmasked else replace(table, frame=masked(table.held))
 
 
-def _read_splits(data: Data, base: Path) -> Table:
+def _read_splits(data: Data, base: Path, rows: Rows, masked: Mask) -> Table:
     reader = data.reader.build("sources") if data.reader else None
+    attached = Attached(data, base)
     if data.source is not None:
-        return read_source(data.source, base=base, reader=reader)
-    given = {name: getattr(data, name) for name in ("train", "validation", "test") if getattr(data, name) is not None}
-    tables = []
-    for name, source in given.items():
-        table = read_source(source, base=base, reader=reader)
-        tables.append(replace(table, split=np.full(table.frame.height, name, dtype="U10")))
-    return concatenate(tables, [f"data.{name}" for name in given])
+        for piece, name in read_pieces(data.source, base=base, reader=reader):
+            table = piece if data.join else attached(piece)
+            rows.add(replace(table, frame=masked(table.held)), name)
+        return rows.table()
+    for split in ("train", "validation", "test"):
+        if getattr(data, split) is None:
+            continue
+        for piece, _ in read_pieces(getattr(data, split), base=base, reader=reader):
+            table = piece if data.join else attached(piece)
+            words = np.full(table.held.height, split, dtype="U10")
+            rows.add(replace(table, frame=masked(table.held), split=words), f"data.{split}")
+    return rows.table()
 
 
 def content_hash(data: Data, *, base: Path) -> str:
@@ -295,10 +341,15 @@ def content_hash(data: Data, *, base: Path) -> str:
     Raises:
         DataError: nothing is there, or it cannot be read.
     """
+    return plain_hash(data, base=base) or table_hash(read_data(data, base=base))
+
+
+def plain_hash(data: Data, *, base: Path) -> str:
+    """SHA-256 of the files that a recipe's `data` names, where all are text files that name no pictures; else ""."""
     parts = {name: getattr(data, name) for name in ("source", "train", "validation", "test")}
     files = {name: _plain_files(source, base) for name, source in parts.items() if source is not None}
     if data.join or data.files or not all(files.values()):
-        return table_hash(read_data(data, base=base))
+        return ""
     return fingerprint({name: [hash_file(one) for one in paths] for name, paths in files.items()})
 
 
@@ -345,7 +396,7 @@ def table_hash(table: Table, hashes: Sequence[str] | None = None) -> str:
         hashes: `file_hashes` of its files, where they are known already.
     """
     if not table.files:
-        return table.values_hash or frame_hash(table.frame)
+        return table.values_hash or frame_hash(table.held)
     files = list(dict.fromkeys(table.files))
     root = os.path.commonpath([one.parent.absolute() for one in files])
     names = [os.path.relpath(one.absolute(), root) for one in files]

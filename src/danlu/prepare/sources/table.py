@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from danlu.base.errors import DanluError, DataError, nearest
-from danlu.prepare.columnar import Frame, Gathering
+from danlu.prepare.columnar import Frame, Gathering, smallest
 from danlu.prepare.prepared import Finding
 
 REJECTED = {"row": pl.Int64, "where": pl.String, "reason": pl.String}
@@ -27,7 +28,8 @@ class Table:
 
     Attributes:
         frame: one row each, in the source's order.
-        rows: (N,) int64, each row's number in the source, from 0; rejected rows are counted on. By default 0 … N-1.
+        rows: (N,) int32 or int64, each row's number in the source, from 0; rejected rows are counted on. By default
+            0 … N-1.
         files: every file the rows came from, the pictures they name included.
         split: (N,) of "train", "validation", "test", where the source says so.
         rejected: rows that could not be read: `row`, `where` (file and line), `reason`.
@@ -107,10 +109,11 @@ class Rows:
 
     Args:
         folder: where they are written once they are too many to hold; see `columnar.Gathering`.
+        spills: whether they may be; if not, all are held.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
-        self._frames = Gathering(folder)
+    def __init__(self, folder: Path | None = None, *, spills: bool = True) -> None:
+        self._frames = Gathering(folder) if spills else Gathering(held_bytes=sys.maxsize)
         self._first: tuple[list[str], str] | None = None
         self._target: str | None = None
         self._num_read = 0
@@ -132,7 +135,7 @@ class Rows:
             self._first, self._target = (frame.columns, name), table.target
         _check_columns(*self._first, frame.columns, name)
         self._frames.add(frame.select(self._first[0]))
-        self._rows.append(table.rows + self._num_read)
+        self._rows.append(smallest(table.rows + self._num_read))
         self._splits.append(table.split)
         self._rejected.append(table.rejected.with_columns(pl.col("row") + self._num_read))
         self._num_read += table.num_read

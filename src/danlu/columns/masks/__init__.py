@@ -1,0 +1,1 @@
+"""Ways of masking personal data, one file each."""
