@@ -17,7 +17,7 @@ from danlu.base.progress import Progress
 
 _MANIFEST = "manifest.json"
 _LOCK = ".lock"
-# A half-built folder without a lock is younger than this only while its process is about to lock it.
+# A folder without a lock is younger than this while its process is about to lock it, or to put it in place.
 _UNLOCKED_S = 60
 
 
@@ -60,14 +60,20 @@ def cached(root: Path, key: str, build: Callable[[Path], None], progress: Progre
 
 @contextlib.contextmanager
 def partial_folder(root: Path, key: str) -> Iterator[Path]:
-    """An empty folder to build in, locked for as long as this process lives; gone at the end unless it was renamed."""
-    partial = Path(tempfile.mkdtemp(dir=root, prefix=f".{key}.", suffix=".partial"))
-    partial.chmod(0o755)
+    """An empty folder to build in, locked for as long as this process lives; gone at the end unless it was renamed.
+
+    It has its name from when it is locked, so that nobody takes it for one that was left.
+    """
+    unlocked = Path(tempfile.mkdtemp(dir=root, prefix=f".{key}.", suffix=".unlocked"))
+    partial = unlocked.with_suffix(".partial")
     try:
-        with open(partial / _LOCK, "wb") as lock:
+        unlocked.chmod(0o755)
+        with open(unlocked / _LOCK, "wb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
+            unlocked.rename(partial)
             yield partial
     finally:
+        shutil.rmtree(unlocked, ignore_errors=True)
         shutil.rmtree(partial, ignore_errors=True)
 
 
@@ -115,6 +121,10 @@ def _sweep(root: Path) -> None:
     for path in root.glob(".*.partial"):
         if not _is_in_use(path):
             shutil.rmtree(path, ignore_errors=True)
+    for path in root.glob(".*.unlocked"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > _UNLOCKED_S:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _is_in_use(partial: Path) -> bool:
@@ -123,6 +133,7 @@ def _is_in_use(partial: Path) -> bool:
         with open(partial / _LOCK, "rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except FileNotFoundError:
+        # Its lock is taken out just before it is put in place.
         with contextlib.suppress(OSError):
             return time.time() - partial.stat().st_mtime < _UNLOCKED_S
         return False

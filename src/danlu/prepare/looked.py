@@ -32,9 +32,8 @@ def early_sections(recipe: Recipe, sections: Mapping[str, Any]) -> dict[str, Any
         sections: what of it changes the outcome of the whole step.
     """
     data = dict(sections["data"])
-    data["columns"] = {
-        name: {"type": one.type, "options": _early(one.type, one.options)} for name, one in recipe.data.columns.items()
-    }
+    columns = {name: (one.type, _early(one.type, one.options)) for name, one in recipe.data.columns.items()}
+    data["columns"] = {name: [kind, options] for name, (kind, options) in columns.items() if kind or options}
     prepare = {name: value for name, value in sections["prepare"].items() if name != "fill"}
     return {**sections, "data": data, "prepare": prepare}
 

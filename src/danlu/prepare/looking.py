@@ -34,7 +34,7 @@ from danlu.prepare.choose import (
     ignored_findings,
     said_of,
 )
-from danlu.prepare.columnar import Columns
+from danlu.prepare.columnar import Columns, smallest
 from danlu.prepare.filling import check_fillers
 from danlu.prepare.prepared import Finding
 from danlu.prepare.profile import figures_of
@@ -49,7 +49,7 @@ from danlu.prepare.rows import (
 )
 from danlu.prepare.sources.table import Table
 from danlu.prepare.splits import LEFT_OUT, TRAIN, Keys, split_rows
-from danlu.prepare.values import spelling_findings
+from danlu.prepare.values import missing_word_findings, spelling_findings
 from danlu.recipe.schema import Recipe, SplitBy
 
 _MOST_CELLS = 8_000_000  # in memory at once, of a few hundred bytes each
@@ -147,7 +147,8 @@ class Looking:
         check_rejected(self.table, self.table.num_read, self.recipe.prepare.max_rejected)
         chosen = self._choose()
         target, inputs, codes = self._usable(chosen)
-        rows = self.table.rows[self.places]
+        rows = self.table.rows
+        rows = rows if len(rows) == len(self.places) else rows[self.places]
         looked = Looked(chosen, inputs, target, codes, rows, {})
         self._audit(looked)
         check_inputs(chosen, self.target_name)
@@ -197,17 +198,17 @@ class Looking:
         if numbers is not None:
             one = choose_column(numbers, said, is_target=is_target)
             if one.type == "number" and one.options["decimal"] == ".":
-                return _Seen(name, one, numbers)
+                return _Seen(name, one, numbers.rechunk())
         values = nulled(values, self.missing_values)
         one = choose_column(values, said, is_target=is_target)
         if one.type == "ignore":
-            return _Seen(name, one, unused=values if one.finding else None)
+            return _Seen(name, one, unused=values.rechunk() if one.finding else None)
         try:
             parsed = one.parse(values)
             check_given(parsed, one)
         except DataError as error:
             return _Seen(name, one, wrong=(error,))
-        return _Seen(name, one, parsed)
+        return _Seen(name, one, parsed.rechunk())
 
     def _usable(self, chosen: Mapping[str, Chosen]) -> tuple[pl.Series, Columns, np.ndarray]:
         """The target, the inputs and the splits of the rows that can be used."""
@@ -215,14 +216,17 @@ class Looking:
         num_read = self.table.num_read - int(unreadable.sum())
         self.noticed += check_rejected(self.table, num_read, self.recipe.prepare.max_rejected)
         self.noticed += spelling_findings(self.parsed, chosen)
+        self.noticed += missing_word_findings(self.table.frame, self.parsed, chosen, self.missing_values)
         names = [name for name in self.parsed if name != self.target_name]
         target = self.parsed[self.target_name]
         missing, findings = missing_target(target, self.table.rows)
         self.noticed += findings
         drop, findings = dropped(self.parsed.only(names), chosen, len(target))
         self.noticed += findings
-        self.places = np.flatnonzero(~(unreadable | missing | drop))
-        target, codes = self._split(target.gather(pl.Series(self.places)), chosen)
+        self.places = smallest(np.flatnonzero(~(unreadable | missing | drop)))
+        if len(self.places) < len(target):
+            target = target.gather(pl.Series(self.places))
+        target, codes = self._split(target, chosen)
         self._take(target.name, names)
         if isinstance(self.recipe.prepare.split.by, str) and self.table.split is None:
             self.noticed += find_time_order(self.parsed.only(names), chosen)

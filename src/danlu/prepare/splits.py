@@ -10,6 +10,7 @@ import polars as pl
 
 from danlu.base import seeds
 from danlu.base.errors import DataError
+from danlu.prepare.columnar import smallest
 from danlu.prepare.prepared import SPLITS, Finding
 from danlu.recipe.schema import Fold, SplitBy, SplitRecipe
 
@@ -136,7 +137,7 @@ def _stratified_order(target: pl.Series, random: np.random.Generator) -> tuple[n
     """
     strata, is_class = _strata(target)
     count = len(strata)
-    shuffled = random.permutation(count)
+    shuffled = random.permutation(smallest(np.arange(count)))
     strata = strata.astype(np.min_scalar_type(int(strata.max(initial=0))))  # small integers are sorted by counting
     order = shuffled[np.argsort(strata[shuffled], kind="stable")]
     sizes = np.bincount(strata)
@@ -167,7 +168,8 @@ def _strata(target: pl.Series) -> tuple[np.ndarray, bool]:
     """Each row's stratum, 0 … S-1, and whether strata are classes (in sorted order) rather than bins of a number."""
     if not (target.dtype.is_float() or target.dtype.is_integer()):
         known = target.unique().sort()
-        return target.replace_strict(known, np.arange(len(known)), return_dtype=pl.Int64).to_numpy(), True
+        numbers = pl.Series(smallest(np.arange(len(known))))
+        return target.replace_strict(known, numbers, return_dtype=numbers.dtype).to_numpy(), True
     values = target.cast(pl.Float64).to_numpy()
     edges = np.unique(np.quantile(values, np.linspace(0, 1, _NUM_BINS + 1)[1:-1]))
     bins = np.searchsorted(edges, values, side="right")

@@ -7,7 +7,7 @@ from dataclasses import replace
 import polars as pl
 
 from danlu.columns.repair import Fault, can_decode, decoded, has_html
-from danlu.prepare.audit.audited import Audited
+from danlu.prepare.audit.audited import Audited, Chained
 from danlu.prepare.prepared import Finding
 
 _MIN_ROWS = 3
@@ -58,7 +58,7 @@ def _texts(data: Audited) -> dict[str, pl.Series]:
     """Columns whose values are texts, used or set aside."""
     return {
         name: values
-        for name, values in {**data.parsed, **data.unused}.items()
+        for name, values in Chained(data.parsed, data.unused).items()
         if values.dtype == pl.String and data.type(name) != "image"
     }
 

@@ -51,9 +51,10 @@ class Csv:
         encoding: `auto` tells UTF-8, UTF-16 with a byte order mark, GB18030 (GBK) and, last, Latin-1.
     """
 
+    long_bytes: ClassVar[int] = 64 << 20  # from here on a file is read in pieces
+    piece_bytes: ClassVar[int] = 8 << 20
     delimiter: Annotated[str, Len(1, 4)] = "auto"
     quote: str = "auto"
-    long_bytes: ClassVar[int] = 64 << 20
     header: bool | None = None
     encoding: str = "auto"
 
@@ -103,7 +104,7 @@ class Csv:
         quote = '"' if self.quote == "auto" else self.quote
         prefer = "\t" if ".tsv" in path.name.lower() or ".tab" in path.name.lower() else ""
         delimiter = self._delimiter(sample.decode("utf-8", errors="replace"), quote, prefer)
-        found = find_pieces(path, delimiter, quote) if sample and len(delimiter) == 1 else None
+        found = find_pieces(path, delimiter, quote, self.piece_bytes) if sample and len(delimiter) == 1 else None
         records = dialect.scan(sample, delimiter, quote)
         if not found or records is None or records.num_fields.max() == 1:
             return None

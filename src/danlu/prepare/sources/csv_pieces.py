@@ -11,7 +11,6 @@ import numpy as np
 from danlu.prepare.sources import dialect
 from danlu.prepare.sources.dialect import Records
 
-_PIECE_BYTES = 8 << 20
 # A record that is longer holds a quote that nothing closes.
 _LONGEST_RECORD = 256 << 20
 
@@ -31,7 +30,7 @@ class Piece:
     line: int
 
 
-def find_pieces(path: Path, delimiter: str, quote: str, piece_bytes: int = _PIECE_BYTES) -> list[Piece] | None:
+def find_pieces(path: Path, delimiter: str, quote: str, piece_bytes: int) -> list[Piece] | None:
     """Where a file can be cut between records.
 
     Args:

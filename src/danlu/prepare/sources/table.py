@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from danlu.base.errors import DanluError, DataError, nearest
-from danlu.prepare.columnar import Frame, Gathering
+from danlu.prepare.columnar import Frame, Gathering, smallest
 from danlu.prepare.prepared import Finding
 
 REJECTED = {"row": pl.Int64, "where": pl.String, "reason": pl.String}
@@ -28,7 +28,8 @@ class Table:
 
     Attributes:
         frame: one row each, in the source's order.
-        rows: (N,) int64, each row's number in the source, from 0; rejected rows are counted on. By default 0 … N-1.
+        rows: (N,) int32 or int64, each row's number in the source, from 0; rejected rows are counted on. By default
+            0 … N-1.
         files: every file the rows came from, the pictures they name included.
         split: (N,) of "train", "validation", "test", where the source says so.
         rejected: rows that could not be read: `row`, `where` (file and line), `reason`.
@@ -134,7 +135,7 @@ class Rows:
             self._first, self._target = (frame.columns, name), table.target
         _check_columns(*self._first, frame.columns, name)
         self._frames.add(frame.select(self._first[0]))
-        self._rows.append(table.rows + self._num_read)
+        self._rows.append(smallest(table.rows + self._num_read))
         self._splits.append(table.split)
         self._rejected.append(table.rejected.with_columns(pl.col("row") + self._num_read))
         self._num_read += table.num_read
