@@ -1,0 +1,261 @@
+"""Tables of many rows: in parts on disk, column by column, and found again."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from danlu.base.progress import Quiet, Task
+from danlu.base.runs import Run
+from danlu.prepare import Prepared, prepare
+from danlu.prepare.columnar import Columns, Gathering, Stored, parts
+from danlu.prepare.looked import MIN_ROWS
+from danlu.prepare.looking import Looking
+from danlu.prepare.sources.csv import Csv
+from danlu.prepare.sources.csv_pieces import find_pieces, read_piece
+from danlu.prepare.sources.reading import read_data
+from danlu.prepare.sources.table import Rows
+from danlu.recipe.reading import recipe_from
+
+ROWS = MIN_ROWS + 5_000
+
+
+class Heard(Quiet):
+    """Keeps which tasks there were."""
+
+    def __init__(self) -> None:
+        self.tasks: list[str] = []
+
+    @contextlib.contextmanager
+    def task(self, label: str, total: float | None = None, done: float = 0) -> Iterator[Task]:
+        self.tasks.append(label)
+        yield self
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    random = np.random.default_rng(0)
+    age = pl.Series(random.normal(40, 9, ROWS).round(3)).set(pl.Series(random.random(ROWS) < 0.05), None)
+    city = pl.Series(random.choice(["Rome", "Paris", "京都"], ROWS))
+    buys = pl.Series(np.where(random.random(ROWS) < 0.5, "yes", "no")).set(pl.Series(random.random(ROWS) < 0.01), None)
+    path = tmp_path_factory.mktemp("large") / "people.csv"
+    pl.DataFrame({"age": age, "score": random.exponential(1, ROWS).round(4), "city": city, "buys": buys}).write_csv(
+        path
+    )
+    return path
+
+
+def prepared(folder: Path, table: Path, name: str = "x-0001", **columns: Any) -> tuple[Prepared, list[str]]:
+    heard = Heard()
+    recipe = recipe_from({"data": {"source": str(table), "target": "buys", "columns": columns}})
+    return prepare(recipe, Run(folder / "runs" / name, heard)), heard.tasks
+
+
+def test_it_is_what_a_look_in_memory_gives(tmp_path: Path, table: Path) -> None:
+    found, _ = prepared(tmp_path, table)
+    recipe = recipe_from({"data": str(table), "target": "buys"})
+    looked = Looking(recipe, read_data(recipe.data, base=Path()), {}, [], Quiet()).look()
+    assert sum(found.sizes.values()) == len(looked.codes) < ROWS
+    for code, name in enumerate(("train", "validation", "test")):
+        split = found.split(name)
+        assert np.array_equal(split.rows, looked.rows[looked.codes == code])
+    for name in ("validation", "test"):
+        raw, split = found.raw(name), found.split(name)
+        assert raw.equals(pl.read_csv(table, infer_schema=False)[split.rows].select(raw.columns))
+        for key, array in found.schema.encode(raw).items():
+            assert np.array_equal(array, split.inputs[key])
+        assert np.array_equal(found.schema.encode_target(raw), split.target)
+
+
+def test_another_scale_encodes_one_column_again(tmp_path: Path, table: Path) -> None:
+    first, tasks = prepared(tmp_path, table)
+    assert tasks == ["read data", "look at columns", "audit", "measure columns", "fit and encode columns", "pack rows"]
+    cache = tmp_path / "runs" / ".cache" / "prepare"
+    before = {path.name for path in cache.glob("column-*")}
+    second, tasks = prepared(tmp_path, table, "x-0002", age={"scale": "robust"})
+    assert tasks == ["fit and encode columns", "pack rows"]
+    assert len({path.name for path in cache.glob("column-*")} - before) == 1
+    assert second.schema.inputs[0].options["scale"] == "robust"
+    assert second.findings == first.findings
+    for name in first.sizes:
+        one, other = first.split(name), second.split(name)
+        changed = [slot.start for slot in first.schema.slots if (slot.column, slot.field.name) == ("age", "value")]
+        same = [place for place in range(one.inputs["scalars"].shape[1]) if place not in changed]
+        assert not np.array_equal(one.inputs["scalars"][:, changed], other.inputs["scalars"][:, changed])
+        assert np.array_equal(one.inputs["scalars"][:, same], other.inputs["scalars"][:, same])
+        assert np.array_equal(one.inputs["codes"], other.inputs["codes"])
+    fresh, _ = prepared(tmp_path / "elsewhere", table, age={"scale": "robust"})
+    assert np.array_equal(fresh.split("test").inputs["scalars"], second.split("test").inputs["scalars"])
+
+
+@pytest.mark.parametrize(
+    "columns", [{"age": {"missing": "drop"}}, {"city": {"normalize": "lowercase"}}, {"age": "ignore"}]
+)
+def test_what_changes_the_rows_or_values_is_looked_at_anew(
+    tmp_path: Path, table: Path, columns: dict[str, Any]
+) -> None:
+    prepared(tmp_path, table)
+    found, tasks = prepared(tmp_path, table, "x-0002", **columns)
+    assert "look at columns" in tasks
+    assert "missing" not in columns.get("age", {}) or found.sizes["train"] < 0.7 * 0.96 * ROWS
+
+
+def test_what_was_kept_and_is_damaged_is_made_again(tmp_path: Path, table: Path) -> None:
+    first, _ = prepared(tmp_path, table)
+    cache = tmp_path / "runs" / ".cache" / "prepare"
+    shutil.rmtree(first.folder)
+    for path in (next(cache.glob("looked-*/parsed/00000.arrow")), next(cache.glob("column-*/value.npy"))):
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.write_bytes(bytes(data))
+    again, tasks = prepared(tmp_path, table, "x-0002")
+    assert tasks.count("look at columns") == 1
+    for name in first.sizes:
+        assert (again.folder / name / "scalars.npy").is_file()
+        assert np.isfinite(again.split(name).inputs["scalars"]).all()
+
+
+def test_a_killed_preparation_goes_on_from_what_was_seen(tmp_path: Path, table: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from danlu.base.runs import Run; from danlu.prepare import prepare;"
+        "from danlu.recipe.reading import recipe_from;"
+        "prepare(recipe_from({'data': sys.argv[1], 'target': 'buys'}), Run(Path(sys.argv[2]) / 'runs' / 'x-0001'))"
+    )
+    cache = tmp_path / "runs" / ".cache" / "prepare"
+    process = subprocess.Popen([sys.executable, "-c", code, str(table), str(tmp_path)])
+    try:
+        until = time.monotonic() + 60
+        while not list(cache.glob("looked-*")) and time.monotonic() < until:
+            time.sleep(0.005)
+        os.kill(process.pid, signal.SIGKILL)
+    finally:
+        process.wait(60)
+    assert list(cache.glob("looked-*"))
+    found, tasks = prepared(tmp_path, table)
+    assert "read data" not in tasks
+    assert "look at columns" not in tasks
+    whole, _ = prepared(tmp_path / "elsewhere", table)
+    for name in whole.sizes:
+        assert np.array_equal(found.split(name).inputs["scalars"], whole.split(name).inputs["scalars"])
+
+
+class TestParts:
+    def test_few_rows_are_held_and_many_are_written(self, tmp_path: Path) -> None:
+        frame = pl.DataFrame({"a": [1, 2, 3], "b": ["x", None, "y"]})
+        held, written = Gathering(tmp_path / "a"), Gathering(tmp_path / "b", held_bytes=100)
+        for _ in range(4):
+            held.add(frame)
+            written.add(frame)
+        whole = pl.concat([frame] * 4)
+        assert whole.equals(held.frame())
+        assert not (tmp_path / "a").exists()
+        stored = written.frame()
+        assert isinstance(stored, Stored)
+        assert (stored.columns, stored.dtypes, stored.height, stored.width) == (["a", "b"], whole.dtypes, 12, 2)
+        assert stored.read().equals(whole)
+        assert stored["b"].equals(whole["b"])
+        assert pl.concat(list(parts(stored, ["b", "a"]))).equals(whole.select("b", "a"))
+
+    def test_parts_of_other_types_are_joined_as_text(self, tmp_path: Path) -> None:
+        rows = Gathering(tmp_path, held_bytes=1)
+        rows.add(pl.DataFrame({"a": [1, 2], "b": [1, 2]}))
+        rows.add(pl.DataFrame({"a": ["x", "y"], "b": [0.5, 1.5]}))
+        stored = rows.frame()
+        assert stored["a"].to_list() == ["1", "2", "x", "y"]
+        assert stored["b"].to_list() == [1.0, 2.0, 0.5, 1.5]
+
+    def test_temporary_parts_go_with_the_table(self) -> None:
+        rows = Gathering(None, held_bytes=1)
+        rows.add(pl.DataFrame({"a": [1]}))
+        stored = rows.frame()
+        assert isinstance(stored, Stored)
+        folder = stored._parts[0].parent
+        assert folder.is_dir()
+        del rows, stored
+        assert not folder.exists()
+
+    def test_a_column_is_replaced_while_its_old_values_are_in_use(self, tmp_path: Path) -> None:
+        columns = Columns(tmp_path)
+        columns.put("a", pl.Series([1, 2, 3]))
+        old = columns["a"]
+        columns.put("b", pl.Series(["x"]))
+        columns.put("a", pl.Series([4]))
+        assert old.to_list() == [1, 2, 3]
+        assert Columns(tmp_path, ["a", "b"])["a"].to_list() == [4]
+        assert list(columns.only(["b"])) == ["b"]
+        with pytest.raises(KeyError):
+            columns.only(["b"])["a"]
+
+
+class Short(Csv):
+    """Reads every file in pieces."""
+
+    long_bytes = 0
+    piece_bytes = 40
+
+
+cells = st.one_of(
+    st.integers(-5, 5).map(str), st.sampled_from(["", "Rome", "京都", '"a,b"', '"say ""so"""', '"two\nlines"', " x "])
+)
+
+
+@given(
+    rows=st.lists(st.lists(cells, min_size=2, max_size=2), min_size=3, max_size=30),
+    odd=st.lists(st.tuples(st.integers(0, 30), st.sampled_from(["", "1", "1,2,3"])), max_size=2),
+    ending=st.sampled_from(["\n", "\r\n"]),
+    last=st.booleans(),
+)
+def test_pieces_of_a_text_are_the_whole(
+    tmp_path_factory: pytest.TempPathFactory,
+    rows: list[list[str]],
+    odd: list[tuple[int, str]],
+    ending: str,
+    last: bool,
+) -> None:
+    path = tmp_path_factory.mktemp("csv") / "a.csv"
+    lines = ["first,second", *(",".join(row) for row in rows)]
+    for place, line in odd:
+        lines.insert(1 + min(place, len(lines) - 1), line)
+    path.write_bytes((ending.join(lines) + (ending if last else "")).encode())
+    pieces = Short().pieces(path, base=path.parent)
+    whole = Csv().read(path, base=path.parent)
+    if pieces is None:
+        return
+    gathered = Rows()
+    for piece in pieces:
+        gathered.add(piece, "a")
+    found = gathered.table()
+    assert found.held.equals(whole.held)
+    assert found.rows.tolist() == whole.rows.tolist()
+    assert found.rejected.equals(whole.rejected)
+
+
+@pytest.mark.parametrize(
+    "data", [b"a,b\n1,\xff\n2,3\n", b"a,b\n1,\x002\n", b'a,b\n1,x"y\n2,"z"w\n', b"a,b\r1,2\r3,4\r"], ids=repr
+)
+def test_what_is_no_plain_text_is_read_as_a_whole(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "a.csv").write_bytes(data)
+    assert Short().pieces("a.csv", base=tmp_path) is None
+
+
+def test_pieces_end_where_records_do(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b'\xef\xbb\xbfa,b\n1,"x\ny"\n2,z\n3,w')
+    pieces = find_pieces(path, ",", '"', piece_bytes=6)
+    assert pieces is not None
+    assert [read_piece(path, one) for one in pieces] == [b"a,b\n", b'1,"x\ny"\n', b"2,z\n", b"3,w\n"]
+    assert [one.line for one in pieces] == [1, 2, 4, 5]
