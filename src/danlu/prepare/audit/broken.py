@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import polars as pl
 
 from danlu.columns.repair import Fault, can_decode, decoded, has_html
-from danlu.prepare.audit.audited import Audited, Chained
+from danlu.prepare.audit.audited import Audited, Chained, Some
 from danlu.prepare.prepared import Finding
 
 _MIN_ROWS = 3
@@ -54,13 +55,11 @@ def mojibake(data: Audited, *, installed: bool) -> list[Finding]:
     return found if installed or not texts else [*found, _NOT_INSTALLED]
 
 
-def _texts(data: Audited) -> dict[str, pl.Series]:
+def _texts(data: Audited) -> Mapping[str, pl.Series]:
     """Columns whose values are texts, used or set aside."""
-    return {
-        name: values
-        for name, values in Chained(data.parsed, data.unused).items()
-        if values.dtype == pl.String and data.type(name) != "image"
-    }
+    columns = Chained(data.parsed, data.unused)
+    are_texts = (name for name, values in columns.items() if values.dtype == pl.String and data.type(name) != "image")
+    return Some(columns, tuple(are_texts))
 
 
 def _known(values: pl.Series) -> int:
