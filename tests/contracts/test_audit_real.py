@@ -78,6 +78,8 @@ def test_ames_housing(data: Path) -> None:
     words = {"Pool QC", "Misc Feature", "Alley", "Fence", "Mas Vnr Type"}
     assert told(findings) == {f"mostly_missing:{name}" for name in words}
     assert {"id:Order", "id:PID"} <= set(findings)
+    assert len(findings["missing_word:NA"].columns) == 14
+    assert findings["missing_word:None"].columns == ("Mas Vnr Type",)
 
 
 def sst2(folder: Path, into: Path) -> None:

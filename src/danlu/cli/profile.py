@@ -28,7 +28,7 @@ def profile(
     """
     from danlu.base.files import write_text
     from danlu.base.progress import choose_progress
-    from danlu.cli.summary import finding_lines
+    from danlu.cli.summary import column_lines, finding_lines
     from danlu.evaluate.survey_views import survey_page
     from danlu.prepare.survey import survey
 
@@ -36,4 +36,5 @@ def profile(
     write_text(output, survey_page(found))
     if not quiet:
         seen = f"{found.rows:,} rows, {len(found.columns):,} columns"
-        print("\n".join([seen, *finding_lines(found.findings), "", f"wrote {output}"]))
+        columns = column_lines(found.columns, found.target)
+        print("\n".join([seen, *finding_lines(found.findings), "", *columns, "", f"wrote {output}"]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from danlu.base.progress import duration
 from danlu.cli.table import table_lines
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from danlu.evaluate.scores import Scores
     from danlu.pipeline import Result
     from danlu.prepare.prepared import Finding, Prepared
+
+
+_MOST_COLUMNS = 60
 
 
 def show(result: Result) -> None:
@@ -67,6 +70,22 @@ def finding_lines(findings: Sequence[Finding]) -> list[str]:
 def _finding_lines(one: Finding) -> list[str]:
     where = one.evidence.get("where")
     return [f"{one.severity}: {one.message} [{one.key}]", *([f"  {where}"] if where else [])]
+
+
+def column_lines(columns: Mapping[str, Mapping[str, Any]], target: str | None) -> list[str]:
+    """What the columns hold, see `profile.figures_of`; the first of very many."""
+    from danlu.evaluate.formats import figure, percent, short
+    from danlu.evaluate.views import shape_text, values_text
+
+    rows = []
+    for name, one in list(columns.items())[:_MOST_COLUMNS]:
+        distinct = "" if one.get("distinct") is None else figure(one["distinct"])
+        kind = f"{one['type']}, target" if name == target else str(one["type"])
+        told = "; ".join(text for text in (short(" ".join(values_text(one).split()), 100), shape_text(one)) if text)
+        rows.append((name, kind, percent(one["missing"]), distinct, told))
+    more = len(columns) - len(rows)
+    lines = table_lines(("column", "type", "missing", "distinct", "values"), rows, right=(2, 3))
+    return [*lines, *([f"and {more:,} more columns"] if more else [])]
 
 
 def score_lines(scores: Scores) -> list[str]:

@@ -41,6 +41,7 @@ def survey_page(found: Survey) -> str:
         ("missing", "Missing values", _missing(found)),
         ("target", f"Along each column: {found.target}", _against(found)),
         ("relations", "What goes together", _relations(found)),
+        ("texts", "Texts", _texts(found)),
         ("pictures", "Pictures", _pictures(found)),
     ]
     return page(
@@ -193,6 +194,16 @@ def _relations(found: Survey) -> list[Block]:
         rows.append({"name": name, "cells": cells})
     blocks: list[Block] = [{"kind": "heat", "names": found.related, "rows": rows}, small([_MEASURES])]
     return blocks
+
+
+def _texts(found: Survey) -> list[Block]:
+    rows: list[list[Cell]] = [
+        [cell(name, strong=True, clip=True) if not place else "", cell(text, wrap=True)]
+        for name, figures in found.columns.items()
+        for place, text in enumerate(figures.get("examples", ()))
+    ]
+    told = small(["E-mail addresses, phone numbers and other personal data are shown as their shape: x and 9."])
+    return [table("Examples", [("Column", ""), ("Text", "")], rows), told] if rows else []
 
 
 def _pictures(found: Survey) -> list[Block]:

@@ -15,6 +15,7 @@ from danlu.evaluate.parts import ReportParts
 
 _NOT_TRAINED = "what would be served is not what was trained"
 _MOST_COLUMNS = 200
+_STRONG_SKEW = 2.0
 _MIDNIGHT = " 00:00:00"
 _MOST_LAYERS = 200
 
@@ -107,14 +108,26 @@ def column_row(name: str, figures: Mapping[str, Any], is_target: bool) -> list[C
         "" if missing is None else percent(missing),
         "" if distinct is None else figure(distinct),
         cell("", svg=_column_chart(name, figures)),
-        cell(_values(figures), clip=True),
+        cell(short(values_text(figures), 100), sub=shape_text(figures), wrap=True),
     ]
 
 
-def _values(figures: Mapping[str, Any]) -> str:
+def shape_text(figures: Mapping[str, Any]) -> str:
+    """That numbers are strongly skewed, and which scale would mend it; that texts are numbers with a unit."""
+    if figures.get("unit") and figures.get("type") != "number":
+        return f"numbers in {figures['unit']}: take the unit off to have them read as numbers"
+    skew, bend = figures.get("skew"), figures.get("bend")
+    if skew is None or abs(skew) < _STRONG_SKEW:
+        return ""
+    return f"skew {figure(skew)}" + (f"; scale: {bend} would straighten it" if bend else "")
+
+
+def values_text(figures: Mapping[str, Any]) -> str:
     """The range and middle of numbers, the range of times, the most frequent of others; of pictures some names."""
     if figures.get("top") and figures.get("type") == "image":
         return "such as " + ", ".join(PurePath(str(item["value"])).name for item in figures["top"][:3])
+    if figures.get("examples"):
+        return f"such as {short(figures['examples'][0], 40)}"
     if figures.get("top"):
         return ", ".join(f"{short(item['value'])} ({large(item['count'])})" for item in figures["top"][:4])
     low, high = figures.get("min"), figures.get("max")
@@ -128,6 +141,7 @@ def _values(figures: Mapping[str, Any]) -> str:
     count = outliers.get("below", 0) + outliers.get("above", 0)
     return (
         f"{plain(low)} … {plain(high)}"
+        + (f" {figures['unit']}" if figures.get("unit") else "")
         + (f", median {plain(middle)}" if middle is not None else "")
         + (f", outliers {large(count)}" if outliers else "")
     )

@@ -14,6 +14,8 @@ from danlu.base import seeds
 from danlu.base.errors import DataError
 from danlu.base.progress import Progress
 from danlu.columns.column import nulled
+from danlu.columns.personal import shape
+from danlu.columns.units import unit_in_texts
 from danlu.prepare.choose import Chosen, choose_all, ignored_findings
 from danlu.prepare.prepared import Finding
 from danlu.prepare.profile import figures_of
@@ -86,28 +88,45 @@ def survey(source: Any, target: str | None, *, base: Path, progress: Progress) -
         values, columns = {}, {}
         for name, one in chosen.items():
             values[name] = _parsed(one, nulled(frame[name], missing_values))
-            columns[name] = figures_of(one, values[name])
+            columns[name] = figures_of(one, values[name]) | _written_unit(one, frame[name])
             task.advance(1)
     with progress.task("compare columns"):
         related, square = _related(chosen, values, target)
         classes, against = _against(chosen, values, target, related, square)
+    personal = {name for one in findings if one.key.startswith("personal_data:") for name in one.columns}
     return Survey(
         source=Path(str(source)).name if isinstance(source, (str, Path)) else "frame",
         rows=frame.height,
         target=target,
-        columns=columns,
+        columns={name: _masked(one) if name in personal else one for name, one in columns.items()},
         findings=findings,
         patterns=_patterns(values),
         related=related,
         relations=tuple(tuple(row) for row in square),
         classes=tuple(classes),
-        against=against,
+        against={name: _masked(one) if name in personal else one for name, one in against.items()},
         pictures={
             name: _pictures(one, values[name], values.get(target or ""))
             for name, one in chosen.items()
             if one.type == "image"
         },
     )
+
+
+def _masked(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """Figures, or the target along a column, with the column's values as their shape."""
+    found = dict(figures)
+    if "top" in found:
+        found["top"] = [{**one, "value": shape(str(one["value"]))} for one in found["top"]]
+    if "bins" in found:
+        found["bins"] = [shape(str(one)) for one in found["bins"]]
+    return found
+
+
+def _written_unit(one: Chosen, raw: pl.Series) -> dict[str, str]:
+    """The unit that a column's texts carry; a percentage is read as a part of one, and has none."""
+    unit = unit_in_texts(raw) if one.type in ("number", "category", "ignore") else ""
+    return {"unit": unit} if unit and not (one.type == "number" and unit in "%‰") else {}
 
 
 def _findings(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import polars as pl
 
@@ -11,9 +11,14 @@ from danlu.columns.fault import show
 from danlu.columns.number import NumberState
 from danlu.columns.spelling import Variants, spelling_variants
 from danlu.prepare.choose import Chosen
+from danlu.prepare.columnar import Frame
 from danlu.prepare.prepared import Finding
 
 _SHOWN = 20
+# Words that stand for a missing value, and as well for "there is none".
+_NONE_WORDS = ("NA", "N/A", "n/a", "None", "none", "无")
+_MOST_NUMBERS = 8  # columns that are looked at for whether they have the word too
+_MIN_WORDS = 3
 _DONE = {"clip": "capped there", "mark": "marked"}
 
 
@@ -63,4 +68,55 @@ def _spellings(name: str, variants: Variants) -> Finding:
             "num_groups": len(variants.groups),
             "normalize": variants.form,
         },
+    )
+
+
+def missing_word_findings(
+    frame: Frame, parsed: Mapping[str, pl.Series], chosen: Mapping[str, Chosen], missing_values: Sequence[str]
+) -> list[Finding]:
+    """A note for a word such as NA that is taken for missing, where the table seems to mean "there is none" by it.
+
+    So it seems where only columns of words have it, while missing numbers are left blank: who exports a table with NA
+    for what is missing writes it into every column.
+
+    Args:
+        frame: the rows as they were read.
+        parsed: parsed values of all rows, by column.
+        chosen: every column's type and options.
+        missing_values: texts that stand for a missing value.
+    """
+    words = [word for word in _NONE_WORDS if word in missing_values]
+    gaps = [name for name in parsed if parsed[name].null_count()]
+    where: dict[str, dict[str, int]] = {}
+    for name in gaps if words else ():
+        if chosen[name].type == "category":
+            for word, count in _words(frame[name], words).items():
+                where.setdefault(word, {})[name] = count
+    numbers = [name for name in gaps if chosen[name].type == "number"][:_MOST_NUMBERS] if where else []
+    seen = [_words(frame[name], words) for name in numbers]
+    if not numbers or any(seen):
+        return []
+    return [_missing_word(word, columns) for word, columns in where.items() if sum(columns.values()) >= _MIN_WORDS]
+
+
+def _words(raw: pl.Series, words: Sequence[str]) -> dict[str, int]:
+    """The words that a column has, and in how many rows."""
+    if raw.dtype != pl.String:
+        return {}
+    text = raw.str.strip_chars()
+    counts = text.filter(text.is_in(words)).alias("word").value_counts()
+    return dict(counts.iter_rows())
+
+
+def _missing_word(word: str, columns: Mapping[str, int]) -> Finding:
+    ordered = sorted(columns.items(), key=lambda item: -item[1])
+    some = ", ".join(f"{name} ({rows:,} rows)" for name, rows in ordered[:4]) + (", …" if len(ordered) > 4 else "")
+    return Finding(
+        key=f"missing_word:{word}",
+        severity="note",
+        message=f"{show(word)} is taken for missing in {len(columns)} columns of words: {some}; missing numbers are "
+        f"left blank, so {word} may well say that there is none",
+        columns=tuple(name for name, _ in ordered),
+        remedy=f"if it does, give data.missing_values without {word}: it is a value then",
+        evidence={"rows": dict(ordered[:_SHOWN])},
     )

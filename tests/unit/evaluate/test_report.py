@@ -259,13 +259,13 @@ def test_an_empty_folder_gives_no_parts_and_a_damaged_file_is_named(tmp_path: Pa
 
 
 def test_a_column_says_what_a_reader_can_use() -> None:
-    from danlu.evaluate.views import _values
+    from danlu.evaluate.views import values_text
 
     top = [{"value": f"/home/me/photos/{number}.png", "count": 1} for number in range(4)]
-    assert _values({"type": "image", "top": top}) == "such as 0.png, 1.png, 2.png"
+    assert values_text({"type": "image", "top": top}) == "such as 0.png, 1.png, 2.png"
     days = {"type": "datetime", "min": "2023-01-01 00:00:00", "max": "2023-12-28 00:00:00"}
-    assert _values(days) == "2023-01-01 … 2023-12-28"
-    assert _values({**days, "max": "2023-12-28 06:00:00"}) == "2023-01-01 00:00:00 … 2023-12-28 06:00:00"
+    assert values_text(days) == "2023-01-01 … 2023-12-28"
+    assert values_text({**days, "max": "2023-12-28 06:00:00"}) == "2023-01-01 00:00:00 … 2023-12-28 06:00:00"
 
 
 def test_a_finding_names_its_place_and_whether_it_was_accepted() -> None:
