@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from pydantic import ValidationError
@@ -12,6 +13,7 @@ from danlu import catalog
 from danlu.base.errors import RecipeError
 from danlu.base.registry import describe as describe_options
 from danlu.base.registry import validate
+from danlu.columns.column import fit_column
 from danlu.columns.fillers.filler import FittedFiller
 from danlu.columns.fillers.group import Group
 from danlu.design import Network, assemble, describe, design, outputs
@@ -189,6 +191,20 @@ def test_a_filled_number_counts_and_so_does_that_it_was_missing(numbers: str) ->
     found = built(inputs)
     assert (found[0] - found[1]).abs().max() > 1e-5
     assert (found[0] - found[2]).abs().max() > 1e-5
+
+
+def test_a_category_may_say_besides_its_code_that_it_was_missing() -> None:
+    frame_ = frame().with_columns(city=pl.when(pl.int_range(96) % 3 > 0).then("city"))
+    plain = network("mlp", "sold").schema
+    city = fit_column("city", "category", {"indicator": True, "missing": "most_frequent"}, frame_["city"])
+    built = design(recipe(), replace(plain, inputs=(plain.inputs[0], city))).eval()
+    inputs = example_inputs(built.schema, 2)
+    flag = next(slot.start for slot in built.schema.slots if (slot.column, slot.field.name) == ("city", "missing"))
+    inputs["scalars"][:] = 0.0
+    inputs["scalars"][1, flag] = 1.0
+    inputs["codes"][:] = 1
+    found = built(inputs)
+    assert (found[0] - found[1]).abs().max() > 1e-5
 
 
 def test_an_unseen_category_starts_as_the_mean_of_all() -> None:

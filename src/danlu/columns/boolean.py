@@ -32,10 +32,12 @@ class BooleanState(State):
     Attributes:
         fill: stands for a missing value that has no code of its own: the more frequent, false of equals.
         marks_missing: whether a missing value has the code 2.
+        flags_missing: whether there is a field "missing".
     """
 
     fill: bool
     marks_missing: bool
+    flags_missing: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,12 +47,15 @@ class Boolean:
     Attributes:
         missing: a missing value has a code of its `own`, where the training rows have missing ones; or is the
             `most_frequent` value; or the row is left out of training and scoring (`drop`).
+        indicator: add an input that says whether the value was missing, where the training rows have missing ones. A
+            value with a code of its `own` says so anyhow, unless `prepare.fill` fills it.
     """
 
     state_type: ClassVar[type[State]] = BooleanState
     encoder: ClassVar[str] = "mlp"
-    late_options: ClassVar[tuple[str, ...]] = ("missing",)
+    late_options: ClassVar[tuple[str, ...]] = ("missing", "indicator")
     missing: Literal["own", "drop", "most_frequent"] = "own"
+    indicator: bool = False
 
     def parse(self, values: pl.Series) -> pl.Series:
         """Values as (N,) booleans. Raises DataError for what is neither."""
@@ -85,22 +90,27 @@ class Boolean:
         known = values.drop_nulls()
         if not len(known):
             raise no_values(values)
-        return BooleanState(
-            bool(known.sum() * 2 > len(known)), bool(self.missing == "own" and len(known) < len(values))
-        )
+        gaps = len(known) < len(values)
+        flags = self.indicator and self.missing != "drop" and gaps
+        return BooleanState(bool(known.sum() * 2 > len(known)), self.missing == "own" and gaps, flags)
 
     def fields(self, state: BooleanState) -> tuple[Field, ...]:
-        """The "code": 0 false, 1 true, 2 missing where the training rows have missing values."""
-        return (Field("code", "code", num_codes=2 + state.marks_missing),)
+        """The "code": 0 false, 1 true, 2 missing where the training rows have missing values; "missing" if asked."""
+        code = Field("code", "code", num_codes=2 + state.marks_missing)
+        return (code, Field("missing", "scalar")) if state.flags_missing else (code,)
 
     def encode(self, values: pl.Series, state: BooleanState) -> Arrays:
-        """(N,) booleans or nulls as "code": (N,) int32."""
+        """(N,) booleans or nulls as "code": (N,) int32, and "missing": (N,) float32, 1 where it was null."""
         missing = 2 if state.marks_missing else int(state.fill)
-        return {"code": values.cast(pl.Int32).fill_null(missing).to_numpy(writable=True)}
+        arrays = {"code": values.cast(pl.Int32).fill_null(missing).to_numpy(writable=True)}
+        if state.flags_missing:
+            arrays["missing"] = values.is_null().to_numpy().astype(np.float32)
+        return arrays
 
     def decode(self, arrays: Arrays, state: BooleanState) -> pl.Series:
         """(N,) booleans; null for missing."""
-        return pl.Series([False, True, None], dtype=pl.Boolean).gather(np.asarray(arrays["code"], np.int64))
+        found = pl.Series([False, True, None], dtype=pl.Boolean).gather(np.asarray(arrays["code"], np.int64))
+        return found.set(pl.Series(arrays["missing"] > 0.5), None) if "missing" in arrays else found
 
     def drops(self, values: pl.Series) -> np.ndarray:
         """(N,) bool, True where the value is missing and `missing` is `drop`."""

@@ -30,7 +30,7 @@ class CategoryState(State):
             the values in that order; none with `num_hashes`.
         fill: stands for a missing value where that has no code of its own, or none where there is no value to stand for
             it.
-        marks_missing: with an `order`: whether there is a field "missing".
+        marks_missing: whether there is a field "missing".
         means: (F + 1, V + 1, K) float32, with `encoding: target`: see `target.target_means`; the last of the groups is
             that of missing values. Empty tuple else.
         seed: of the folds of those.
@@ -87,6 +87,8 @@ class Category:
         missing: a missing value has a row of its `own`; or is the `most_frequent` value, or the `constant` in `fill`;
             or the row is left out of training and scoring (`drop`).
         fill: the value for `missing: constant`.
+        indicator: add an input that says whether the value was missing, where the training rows have missing ones. A
+            value with a row of its `own`, and one with an `order`, says so anyhow, unless `prepare.fill` fills it.
         unseen: a value that the training rows do not hold has a row of its `own`, or is an `error`.
         min_count: values in fewer training rows than this are pooled with the unseen ones.
         max_values: largest number of values with a row of their own, the most frequent first; the rest are pooled.
@@ -117,9 +119,11 @@ class Category:
         "num_hashes",
         "encoding",
         "smooth",
+        "indicator",
     )
     missing: Literal["own", "drop", "constant", "most_frequent"] = "own"  # that it is missing often says something
     fill: str | None = None
+    indicator: bool = False
     unseen: Literal["own", "error"] = "own"
     min_count: Annotated[int, Ge(1)] = 1
     max_values: Annotated[int, Ge(1)] | None = None
@@ -166,15 +170,20 @@ class Category:
         )
         if self.order is not None:
             return self._fit_order(values, counted["value"].to_list())
+        marks = self._marks_missing(values)
         if self.num_hashes is not None:
-            return CategoryState((), counted["value"][0] if self.fill is None else self._text(self.fill))
+            return CategoryState((), counted["value"][0] if self.fill is None else self._text(self.fill), marks)
         kept = (
             counted.filter(pl.col("len") >= self.min_count).head(self.max_values or counted.height)["value"].to_list()
         )
         fill = self._text(self.fill) if self.fill is not None else (kept[0] if kept else None)
         if self.missing == "constant" and fill not in kept:
             kept.append(fill)
-        return CategoryState(tuple(sorted(kept)), fill)
+        return CategoryState(tuple(sorted(kept)), fill, marks)
+
+    def _marks_missing(self, values: pl.Series) -> bool:
+        asked = self.indicator or (self.order is not None and self.missing == "own")
+        return asked and self.missing != "drop" and values.null_count() > 0
 
     def _fit_order(self, values: pl.Series, known: list[str]) -> CategoryState:
         """Learn the order's state; `known` holds the values there are, the most frequent first."""
@@ -194,8 +203,7 @@ class Category:
                 (f"is {show(outside[0])} {near}? If so, mend it, or set normalize; else " if near else "")
                 + "add what is missing to order, or to data.missing_values",
             )
-        marks = self.missing == "own" and values.null_count() > 0
-        return CategoryState(tuple(order), fill, marks)
+        return CategoryState(tuple(order), fill, self._marks_missing(values))
 
     @property
     def learns_from_target(self) -> bool:
@@ -263,16 +271,17 @@ class Category:
     def fields(self, state: CategoryState) -> tuple[Field, ...]:
         """The "code": missing and unseen first, where they have one, then the values in sorted order.
 
-        With an `order` the "value", and "missing" where the training rows have missing values. With `encoding: target`
-        the "value".
+        With an `order` or `encoding: target` the "value" instead. Then "missing", where the state says so.
         """
         if self.encoding == "target":
             width = np.shape(state.means)[2]
-            return (Field("value", "scalar", (width,) if width > 1 else ()),)
-        if self.order is not None:
-            return (Field("value", "scalar"), Field("missing", "scalar"))[: 1 + state.marks_missing]
-        num_codes = self._offset + (self.num_hashes or len(state.values))
-        return (Field("code", "code", num_codes=num_codes, reserved=self._offset),)
+            field = Field("value", "scalar", (width,) if width > 1 else ())
+        elif self.order is not None:
+            field = Field("value", "scalar")
+        else:
+            num_codes = self._offset + (self.num_hashes or len(state.values))
+            field = Field("code", "code", num_codes=num_codes, reserved=self._offset)
+        return (field, Field("missing", "scalar")) if state.marks_missing else (field,)
 
     def encode(self, values: pl.Series, state: CategoryState) -> Arrays:
         """Texts as codes.
@@ -283,8 +292,9 @@ class Category:
 
         Returns:
             "code": (N,) int32. With an `order`: "value": (N,) float32, the rank from 0 to 1, that of `state.fill` for
-            missing and unseen values; "missing": (N,) float32, 1 for those. With `encoding: target`: "value": (N,) or
-            (N, K) float32, the mean of the target in the training rows with that value, 0 for unseen ones.
+            missing and unseen values. With `encoding: target`: "value": (N,) or (N, K) float32, the mean of the target
+            in the training rows with that value, 0 for unseen ones. "missing": (N,) float32, 1 where the value was
+            null or, with an `order`, unseen.
 
         Raises:
             DataError: a value is unseen and `unseen` is `error`.
@@ -298,6 +308,10 @@ class Category:
             return self._encode_means(values, state, NUM_FOLDS)
         if self.order is not None:
             return self._encode_ranks(values, state)
+        return _marked(self._encode_codes(values, state), null, state)
+
+    def _encode_codes(self, values: pl.Series, state: CategoryState) -> Arrays:
+        null = values.is_null()
         if self.num_hashes is not None:
             return self._encode_hashes(values, state, self.num_hashes)
         codes = self._look_up(values, state.values)
@@ -322,17 +336,14 @@ class Category:
         groups = self._groups(values, state)
         means = np.asarray(state.means)[tables, groups]
         means = np.where(groups[:, None] < 0, np.float32(0), means)
-        return {"value": means[:, 0].copy() if means.shape[1] == 1 else means}
+        return _marked({"value": means[:, 0].copy() if means.shape[1] == 1 else means}, values.is_null(), state)
 
     def _encode_ranks(self, values: pl.Series, state: CategoryState) -> Arrays:
         known = pl.Series(state.values)
         ranks = values.replace_strict(known, np.linspace(0, 1, len(known)), default=None, return_dtype=pl.Float32)
         assert state.fill is not None
         filled = ranks.fill_null(state.values.index(state.fill) / (len(known) - 1))
-        arrays = {"value": filled.to_numpy(writable=True)}
-        if state.marks_missing:
-            arrays["missing"] = ranks.is_null().to_numpy().astype(np.float32)
-        return arrays
+        return _marked({"value": filled.to_numpy(writable=True)}, ranks.is_null(), state)
 
     def _encode_hashes(self, values: pl.Series, state: CategoryState, num_hashes: int) -> Arrays:
         if self.missing != "own":
@@ -364,13 +375,16 @@ class Category:
         """(N,) texts; null for missing, unseen and hashed. With an `order`, the value of the nearest rank; with
         `encoding: target`, that of the nearest mean.
         """
+        texts = self._decode_known(arrays, state)
+        return texts.set(pl.Series(arrays["missing"] > 0.5), None) if "missing" in arrays else texts
+
+    def _decode_known(self, arrays: Arrays, state: CategoryState) -> pl.Series:
         if self.encoding == "target":
             return self._decode_means(np.asarray(arrays["value"], np.float32), state)
         if self.order is not None:
             last = len(state.values) - 1
             places = np.rint(np.clip(np.asarray(arrays["value"], np.float64), 0, 1) * last).astype(np.int64)
-            texts = pl.Series(state.values).gather(places)
-            return texts.set(pl.Series(arrays["missing"] > 0.5), None) if "missing" in arrays else texts
+            return pl.Series(state.values).gather(places)
         labels = pl.Series(
             [None] * self._offset + list(state.values or [None] * (self.num_hashes or 0)), dtype=pl.String
         )
@@ -387,3 +401,8 @@ class Category:
     def drops(self, values: pl.Series) -> np.ndarray:
         """(N,) bool, True where the value is missing and `missing` is `drop`."""
         return values.is_null().to_numpy() if self.missing == "drop" else np.zeros(len(values), bool)
+
+
+def _marked(arrays: Arrays, missing: pl.Series, state: CategoryState) -> Arrays:
+    """The arrays, with what is missing where that is a field."""
+    return {**arrays, "missing": missing.to_numpy().astype(np.float32)} if state.marks_missing else arrays

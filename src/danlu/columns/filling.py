@@ -53,8 +53,9 @@ def encode_column(
     """
     values, filled = parsed[column.name], fill_column(column.name, fillers, parsed)
     if training is not None and learns_from_target(column.column):
-        return column.column.encode_training(filled, training, column.state)
-    arrays = column.column.encode(filled, column.state)
+        arrays = column.column.encode_training(filled, training, column.state)
+    else:
+        arrays = column.column.encode(filled, column.state)
     if filled is not values and "missing" in arrays:
         arrays["missing"] = column.column.encode(values, column.state)["missing"]
     return arrays

@@ -28,7 +28,8 @@ _TARGET_OPTIONS: Mapping[str, Mapping[str, Any]] = {
 # Options with their defaults that a target cannot have otherwise: they would change the truth, or what is decoded.
 _INPUT_OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "number": {"outliers": "none"},
-    "category": {"order": None, "num_hashes": None, "encoding": "code"},
+    "category": {"order": None, "num_hashes": None, "encoding": "code", "indicator": False},
+    "boolean": {"indicator": False},
 }
 
 

@@ -12,10 +12,13 @@ import pytest
 from danlu import catalog
 from danlu.base.errors import DataError
 from danlu.base.registry import build, validate
-from danlu.columns.column import fit_column
+from danlu.columns.category import Category
+from danlu.columns.column import FittedColumn, fit_column
 from danlu.columns.fillers import group, time
 from danlu.columns.fillers.filler import FittedFiller
+from danlu.columns.filling import encode_column
 from danlu.columns.schema import Schema
+from danlu.columns.target import TargetRows
 
 
 def fitted(name: str, rows: dict[str, pl.Series], **options: Any) -> FittedFiller:
@@ -202,3 +205,45 @@ def test_a_column_is_encoded_from_what_it_looks_at_alone() -> None:
     )
     parsed = {name: frame[name] for name in made.looks_at("x")}
     assert made.encode_column(made.inputs[0], parsed)["value"].tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("category", {"indicator": True}),
+        ("category", {"indicator": True, "num_hashes": 8}),
+        ("category", {"indicator": True, "missing": "most_frequent"}),
+        ("category", {"indicator": True, "order": ["false", "true"], "missing": "most_frequent"}),
+        ("boolean", {"indicator": True}),
+        ("boolean", {"indicator": True, "missing": "most_frequent"}),
+    ],
+)
+def test_codes_have_an_indicator_where_it_is_asked_for(kind: str, options: dict[str, Any]) -> None:
+    frame = pl.DataFrame({"x": [True, None, False, None], "a": ["p", "p", "q", None], "y": range(4)})
+    parsed = {"x": frame["x"] if kind == "boolean" else frame["x"].cast(pl.String), "a": frame["a"]}
+    filler = fitted("group", parsed, columns=["x"], by=["a"], statistic="most_frequent")
+    made = schema(frame, filler, x=(kind, options), a=("category", {}))
+    column = made.inputs[0]
+    assert [field.name for field in column.fields][1] == "missing"
+    arrays, plain = made.encode_column(column, parsed), column.encode(frame["x"])
+    assert arrays["missing"].tolist() == plain["missing"].tolist() == [0, 1, 0, 1]
+    (first,) = set(arrays) - {"missing"}
+    assert arrays[first][1] == plain[first][0]
+    assert arrays[first][3] == plain[first][3]
+    if "num_hashes" not in options:  # hashes are not decoded
+        assert column.encode(column.decode(plain))["missing"].tolist() == [0, 1, 0, 1]
+    never = schema(frame.head(1), x=(kind, options), a=("category", {})).inputs[0]
+    assert len(never.fields) == 1, "no training row was missing"
+
+
+def test_means_of_the_target_have_an_indicator_too() -> None:
+    frame = pl.DataFrame({"x": ["u", "v", None, "u"], "a": ["p", "q", "q", "p"], "y": [0.0, 1.0, 1.0, 0.0]})
+    options = validate(Category, {"encoding": "target", "indicator": True})
+    taught = TargetRows(frame["y"].to_numpy().astype(np.float32), 0, np.arange(4), 0)
+    column = FittedColumn("x", "category", options, build(Category, options).fit_with_target(frame["x"], taught))
+    filler = fitted("group", frame.to_dict(), columns=["x"], by=["a"], statistic="most_frequent")
+    for training in (None, np.arange(4)):
+        found = encode_column(column, (filler,), frame.to_dict(), training)
+        assert found["missing"].tolist() == [0, 0, 1, 0]
+    served = encode_column(column, (filler,), frame.to_dict())
+    assert served["value"][2] == served["value"][1] > 0

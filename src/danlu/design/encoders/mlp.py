@@ -123,17 +123,17 @@ def _number_embedding(options: Mlp, num_scalars: int) -> nn.Module | None:
 
 
 def _scalar_places(slots: Sequence[Slot]) -> tuple[list[int], list[int]]:
-    """For each value in the packed scalars: its place, and the place of its column's missing flag or -1."""
+    """For each value in the packed scalars: its place, and the place of the flag that stands for it, or -1.
+
+    A column's field "missing" stands for its value, but where fillers give one, or where that is a code.
+    """
     scalars = [slot for slot in slots if slot.field.kind == "scalar"]
-    flags = {slot.column: slot.start for slot in scalars if _stands_for_the_value(slot)}
-    values = [slot for slot in scalars if not _stands_for_the_value(slot)]
+    valued = {slot.column for slot in scalars if slot.field.name != "missing"}
+    stands = [slot.field.name == "missing" and not slot.filled and slot.column in valued for slot in scalars]
+    flags = {slot.column: slot.start for slot, stand in zip(scalars, stands, strict=True) if stand}
+    values = [slot for slot, stand in zip(scalars, stands, strict=True) if not stand]
     places = [place for slot in values for place in range(slot.start, slot.stop)]
     return places, [flags.get(slot.column, -1) for slot in values for _ in range(slot.start, slot.stop)]
-
-
-def _stands_for_the_value(slot: Slot) -> bool:
-    """Whether a field says that the value of its column is none."""
-    return slot.field.name == "missing" and not slot.filled
 
 
 def _one_hot(places: Sequence[int], width: int) -> Tensor:
