@@ -22,6 +22,7 @@ from danlu.columns.column import Arrays, Column, Field, FittedColumn, nulled
 from danlu.columns.fillers.filler import Filler, FittedFiller
 from danlu.columns.filling import encode_column, looks_at
 from danlu.columns.masking import Masks
+from danlu.columns.side import SideTable
 
 _NO_MASKS = Masks()
 
@@ -69,6 +70,7 @@ class Schema:
         missing_values: texts that stand for a missing value, besides blanks.
         fillers: what fills missing values before they are encoded, in order.
         masks: what raw values go through before anything else.
+        sides: side tables, in which columns that rows lack are looked up.
     """
 
     inputs: tuple[FittedColumn, ...]
@@ -76,6 +78,7 @@ class Schema:
     missing_values: tuple[str, ...] = ()
     fillers: tuple[FittedFiller, ...] = ()
     masks: Masks = _NO_MASKS
+    sides: tuple[SideTable, ...] = ()
 
     @cached_property
     def slots(self) -> tuple[Slot, ...]:
@@ -144,7 +147,14 @@ class Schema:
 
     def parse(self, frame: pl.DataFrame) -> dict[str, pl.Series]:
         """Every input column's values, (N,) each, in the column's own dtype. Raises DataError."""
+        frame = self.complete(frame)
         return {one.name: one.parse(self._pick(frame, one.name)) for one in self.inputs}
+
+    def complete(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Rows with the columns that they lack and a side table has for their keys."""
+        for side in self.sides:
+            frame = side.complete(frame, self.missing_values)
+        return frame
 
     def looks_at(self, name: str) -> tuple[str, ...]:
         """The input columns whose values `encode_column` needs for one of them: itself, and what it is filled by."""
@@ -195,6 +205,10 @@ class Schema:
             state, found = filler.state.dump()
             arrays.update({f"{_filler_prefix(place)}{name}": array for name, array in found.items()})
             description["fillers"].append({"name": filler.name, "options": dict(filler.options), "state": state})
+        for place, side in enumerate(self.sides):
+            told, found = side.dump(_side_prefix(place))
+            arrays.update(found)
+            description.setdefault("sides", []).append(told)
         return description, arrays
 
     @classmethod
@@ -214,15 +228,20 @@ class Schema:
         inputs = tuple(one(item) for item in values["inputs"])
         fillers = tuple(filler(place, item) for place, item in enumerate(values.get("fillers", ())))
         masks = Masks.load(values["masks"]) if "masks" in values else _NO_MASKS
-        return cls(inputs, one(values["target"]), tuple(values["missing_values"]), fillers, masks)
+        sides = tuple(
+            SideTable.load(item, arrays, _side_prefix(place)) for place, item in enumerate(values.get("sides", ()))
+        )
+        return cls(inputs, one(values["target"]), tuple(values["missing_values"]), fillers, masks, sides)
 
     def _pick(self, frame: pl.DataFrame, name: str) -> pl.Series:
         if name not in frame.columns:
             near = nearest(name, frame.columns)
+            side = next((one for one in self.sides if name in one.names), None)
+            by = f", or {' and '.join(side.key)}, by which it is looked up" if side else ""
             raise DataError(
                 f"the column {name} is not in the data; there are {', '.join(frame.columns[:20]) or 'no columns'}",
                 where=f"column {name}",
-                hint=f"rename {near} to {name}" if near else f"add a column {name}",
+                hint=f"rename {near} to {name}" if near else f"add a column {name}{by}",
             )
         return nulled(self.masks.series(frame[name], self.missing_values), self.missing_values)
 
@@ -230,6 +249,11 @@ class Schema:
 def _filler_prefix(place: int) -> str:
     """What the names of a filler's arrays begin with; so no column is called."""
     return f"fillers\n{place}/"
+
+
+def _side_prefix(place: int) -> str:
+    """What the names of a side table's arrays begin with."""
+    return f"sides\n{place}/"
 
 
 def _below(arrays: Mapping[str, np.ndarray], prefix: str) -> Arrays:

@@ -36,6 +36,7 @@ from danlu.prepare.looking import Looked, Looking
 from danlu.prepare.mask import Masking, mask_key, masks_of
 from danlu.prepare.prepared import SPLITS, Finding, Prepared
 from danlu.prepare.profile import with_outliers
+from danlu.prepare.shipping import side_tables
 from danlu.prepare.sources.reading import file_hashes, plain_hash, read_data, table_hash
 from danlu.prepare.sources.table import PICTURES, Table
 from danlu.prepare.values import outlier_findings
@@ -113,7 +114,8 @@ def outlook(
     fitted = [fit_column(looked.chosen[name], looked, beside) for name in looked.inputs]
     noticed += [*outlier_findings([*fitted, target]), *_filled(fitted, beside, looked)]
     masks = _masks(recipe, [*fitted, target])
-    schema = Schema(tuple(fitted), target, tuple(recipe.data.missing_values), beside.fillers, masks=masks)
+    sides = side_tables(recipe, [one.name for one in fitted])
+    schema = Schema(tuple(fitted), target, tuple(recipe.data.missing_values), beside.fillers, masks, sides)
     return Outlook(schema, _sizes(looked.codes), tuple(noticed))
 
 
@@ -232,7 +234,8 @@ class _Preparation:
         *fitted, target = [one.fitted for one in encoded]
         self.noticed += [*outlier_findings([*fitted, target]), *_filled(fitted, beside, looked)]
         masks = _masks(self.recipe, [*fitted, target])
-        schema = Schema(tuple(fitted), target, tuple(self.recipe.data.missing_values), beside.fillers, masks=masks)
+        sides = side_tables(self.recipe, [one.name for one in fitted])
+        schema = Schema(tuple(fitted), target, tuple(self.recipe.data.missing_values), beside.fillers, masks, sides)
         with self.progress.task("pack rows", total=len(looked.codes)) as task:
             write_splits(schema, encoded, looked.inputs, looked.codes, looked.rows, folder, task)
         description, arrays = schema.dump()

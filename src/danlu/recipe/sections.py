@@ -98,12 +98,15 @@ class Join(Section):
             or it takes several columns, a mapping of the rows' column to the side table's.
         columns: what to add; by default all but the key.
         reader: how to read it, where its name does not tell.
+        ship: whether the key and the columns that are used go into the bundle, so that rows to predict for may come
+            without these columns; a key that is not known there has them missing.
     """
 
     source: Place
     key: Annotated[str, MinLen(1)] | Annotated[dict[str, str], MinLen(1)]
     columns: Annotated[list[str], MinLen(1)] | None = None
     reader: Annotated[Choice, Component("sources")] | None = None
+    ship: bool = False
 
 
 class Data(Section):
@@ -119,7 +122,8 @@ class Data(Section):
         test: test rows, given as files.
         target: the column to predict.
         reader: how to read the source, where its name does not tell.
-        join: side tables whose columns are added to the rows first. Rows to predict for must bring those columns.
+        join: side tables whose columns are added to the rows first. Rows to predict for bring those columns, unless
+            the side table is shipped with the model.
         files: a folder or a zip archive that holds the files which a column names (pictures), or column → folder or
             archive. A file may be named by its whole path there or, where only one is called so, by the end of it, with
             or without its suffix.

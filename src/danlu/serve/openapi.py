@@ -130,8 +130,12 @@ _ERROR: dict[str, Any] = {
 
 
 def _row(bundle: Bundle) -> dict[str, Any]:
-    names = [column.name for column in bundle.schema.inputs]
-    properties = {column.name: _property(column) for column in bundle.schema.inputs}
+    schema = bundle.schema
+    by = {name: " and ".join(side.key) for side in schema.sides for name in side.names}
+    names = [column.name for column in schema.inputs if column.name not in by]
+    properties = {column.name: _property(column) for column in schema.inputs}
+    for name in by.keys() & properties.keys():
+        properties[name]["description"] += f"; looked up by {by[name]} where no row of a request has it"
     return {"type": "object", "properties": properties, "required": names, "examples": [example_row(bundle)]}
 
 

@@ -71,12 +71,52 @@ def request_rows(value: Any, schema: Schema) -> list[dict[str, Any]]:
 
 
 def rows_frame(rows: Sequence[dict[str, Any]], schema: Schema) -> pl.DataFrame:
-    """The columns that the model uses, as raw values. Raises Refusal (422), which names column and row."""
-    return pl.DataFrame([_column(rows, column) for column in schema.inputs])
+    """The columns that the model uses, as raw values; those that no row has are left to the schema's side tables.
+
+    Raises:
+        Refusal: 422, which names column and row.
+    """
+    left, keys = _looked_up(rows, schema)
+    names = {column.name for column in schema.inputs}
+    columns = [_column(rows, column) for column in schema.inputs if column.name not in left]
+    more = [_scalars(key, _plain(key, _values(rows, key), "a key")) for key in keys if key not in names]
+    return pl.DataFrame([*columns, *more])
+
+
+def _looked_up(rows: Sequence[dict[str, Any]], schema: Schema) -> tuple[set[str], list[str]]:
+    """The columns that no row has and a side table holds, and the keys that rows bring for them."""
+    if not schema.sides or not rows:
+        return set(), []
+    there = {name: any(_at(row, name)[0] for row in rows) for name in _names(schema)}
+    left = {column.name for column in schema.inputs if not there[column.name]}
+    found: set[str] = set()
+    keys: dict[str, None] = {}
+    for place, side in reversed(list(enumerate(schema.sides))):
+        if not left.intersection(side.names):
+            continue
+        found |= left.intersection(side.names)
+        for key in side.key:
+            if not there[key] and any(key in one.names for one in schema.sides[:place]):
+                left.add(key)  # itself looked up
+            else:
+                keys[key] = None
+    return found, list(keys)
+
+
+def _names(schema: Schema) -> list[str]:
+    return [*(column.name for column in schema.inputs), *(key for side in schema.sides for key in side.key)]
 
 
 def _column(rows: Sequence[dict[str, Any]], column: FittedColumn) -> pl.Series:
     name = column.name
+    values = _values(rows, name)
+    if any(field.kind == "image" for field in column.fields):
+        return _pictures(name, values)
+    return _scalars(name, _plain(name, values, f"a {column.type} column"))
+
+
+def _values(rows: Sequence[dict[str, Any]], name: str) -> list[Any]:
+    """A column's values, which every row has. Raises Refusal."""
     values = []
     for number, row in enumerate(rows):
         found, value = _at(row, name)
@@ -87,14 +127,15 @@ def _column(rows: Sequence[dict[str, Any]], column: FittedColumn) -> pl.Series:
                 422, f"the column {name} is not in row {number}", where=f"column {name}, row {number}", hint=hint
             )
         values.append(value)
-    if any(field.kind == "image" for field in column.fields):
-        return _pictures(name, values)
+    return values
+
+
+def _plain(name: str, values: list[Any], what: str) -> list[Any]:
+    """The values, none of which is a list or an object. Raises Refusal."""
     for number, value in enumerate(values):
         if isinstance(value, (list, dict)):
-            raise _wrong(
-                name, number, f"{_kind(value)} is not a value of a {column.type} column", "send text, number or null"
-            )
-    return _scalars(name, values)
+            raise _wrong(name, number, f"{_kind(value)} is not a value of {what}", "send text, number or null")
+    return values
 
 
 def _at(row: Any, name: str) -> tuple[bool, Any]:

@@ -8,8 +8,7 @@ from dataclasses import replace
 import polars as pl
 
 from danlu.base.errors import DataError, nearest
-from danlu.columns.category import read_categories
-from danlu.columns.column import nulled
+from danlu.columns.side import key_frame
 from danlu.prepare.prepared import Finding
 from danlu.prepare.sources.table import Table, frame_hash
 from danlu.recipe.naming import default_name
@@ -31,9 +30,9 @@ def joined(table: Table, side: Table, join: Join, missing_values: Sequence[str])
     if side.rejected.height:
         _, where, reason = side.rejected.row(0)
         raise DataError(f"a row of {name} cannot be read: {reason}", where=where, hint="mend the line")
-    keys = _keys(side.held, list(pairs.values()), missing_values)
+    keys = key_frame(side.held, list(pairs.values()), missing_values)
     _check_unique(keys, side, pairs, name)
-    found = _keys(table.held, list(pairs), missing_values).join(
+    found = key_frame(table.held, list(pairs), missing_values).join(
         keys.with_row_index("row"), on=keys.columns, how="left", maintain_order="left"
     )["row"]
     names = _added(side, join, pairs)
@@ -71,13 +70,6 @@ def _check_columns(table: Table, side: Table, join: Join, pairs: dict[str, str])
             where="data.join",
             hint="name what to add in columns, or rename one of the two",
         )
-
-
-def _keys(frame: pl.DataFrame, names: list[str], missing_values: Sequence[str]) -> pl.DataFrame:
-    """The key columns as texts, called by their places."""
-    return pl.DataFrame(
-        [read_categories(nulled(frame[name], missing_values)).alias(f"key {at}") for at, name in enumerate(names)]
-    )
 
 
 def _check_unique(keys: pl.DataFrame, side: Table, pairs: dict[str, str], name: str) -> None:
