@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+
 import polars as pl
 import pytest
 
+from danlu.base.registry import validate
 from danlu.columns.category import Category
+from danlu.columns.column import FittedColumn
 from danlu.columns.repair import decoded, has_html, repair, without_html
+from danlu.columns.schema import Schema
 from danlu.columns.spelling import normalize
 
 
@@ -101,3 +108,38 @@ def test_a_category_is_repaired_before_it_is_normalized_and_so_are_its_options()
     state = column.fit(values)
     assert state.values == ("schlecht", "schön")
     assert column.encode(values, state)["value"].tolist()[:3] == [1, 1, 0]
+
+
+def test_a_saved_column_repairs_what_is_served_as_it_repaired_what_trained() -> None:
+    options = validate(Category, {"repair": ["html", "mojibake"]})
+    column = Category(**options)
+    raw = pl.Series("city", ["München", "<b>Köln</b>", "K&ouml;ln", "MÃ¼nchen", "北京", "鍖椾含", None])
+    state = column.fit(column.parse(raw))
+    assert state.values == ("Köln", "München", "北京")
+    fitted = FittedColumn("city", "category", options, state)
+    description, arrays = Schema((fitted,), fitted).dump()
+    served = Schema.load(json.loads(json.dumps(description)), arrays)
+    codes = served.encode(pl.DataFrame({"city": raw}))["codes"][:, 0]
+    assert codes.tolist() == column.encode(column.parse(raw), state)["code"].tolist()
+    assert len(set(codes.tolist())) == 4
+
+
+def test_without_ftfy_mojibake_names_the_extra_and_html_is_repaired() -> None:
+    code = """
+import importlib.util
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name, package=None: None if name == "ftfy" else find(name, package)
+import polars as pl
+from danlu.base.errors import MissingExtraError
+from danlu.columns.repair import can_decode, repair
+values = pl.Series(["<b>caf\u00e9</b>"])
+assert repair(values, ["html"]).to_list() == ["caf\u00e9"]
+try:
+    repair(values, ["mojibake"])
+except MissingExtraError as error:
+    print(error, can_decode())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "this needs the package ftfy" in done.stdout
+    assert "danlu[data]" in done.stdout
+    assert done.stdout.strip().endswith("False")

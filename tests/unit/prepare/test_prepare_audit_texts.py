@@ -79,9 +79,9 @@ def test_a_hundred_thousand_texts_take_seconds_and_time_is_linear() -> None:
     took = []
     for count in (25_000, 100_000):
         texts = plain(pl.Series(sentences(count)))
-        begun = time.monotonic()
+        begun = time.process_time()
         alike_pairs(texts, np.arange(count) >= 0.7 * count)
-        took.append(time.monotonic() - begun)
+        took.append(time.process_time() - begun)
     assert took[1] < 6
     assert took[1] < 8 * took[0]
 
