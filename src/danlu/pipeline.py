@@ -162,13 +162,14 @@ def _noting(run: Run, name: str, done: list[tuple[str, bool, float]]) -> Iterato
 
 def run_key(recipe: Recipe) -> str:
     """What makes two runs the same: the recipe's meaning, the content of its data, the code, the key of its masks."""
-    from danlu.prepare.mask import mask_key
+    from danlu.prepare.mask import Masking, mask_key
     from danlu.prepare.sources.reading import content_hash
     from danlu.recipe.writing import to_mapping, without_places
 
     meaning = to_mapping(recipe)
     meaning["data"] = without_places(meaning["data"])
-    return fingerprint(meaning, content_hash(recipe.data, base=recipe.base), code_version(), mask_key(recipe))
+    content = content_hash(recipe.data, base=recipe.base, masked=Masking(recipe).rows)
+    return fingerprint(meaning, content, code_version(), mask_key(recipe))
 
 
 def write_start(recipe: Recipe, run: Run) -> None:

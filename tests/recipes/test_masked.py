@@ -300,6 +300,17 @@ def test_a_run_that_fails_tells_nothing(tmp_path: Path, column: str, value: str 
         assert leaks(tmp_path / "runs", tmp_path / "temporary", tmp_path / "state", b"-") == {}
 
 
+def test_a_join_that_fails_tells_nothing(tmp_path: Path) -> None:
+    recipe = write(tmp_path)
+    side = tmp_path / "source/side.jsonl"
+    lines = side.read_text(encoding="utf-8").splitlines()
+    side.write_text("\n".join([*lines, lines[0]]), encoding="utf-8")
+    done = danlu("prepare", recipe, tmp_path)
+    assert done.returncode == 2
+    assert b"is no key: 1 values stand there again (rows 0, 160)" in done.stderr
+    assert leaks(done.stdout, done.stderr) == {}
+
+
 def test_without_the_key_nothing_is_written(tmp_path: Path) -> None:
     done = danlu("prepare", write(tmp_path), tmp_path, key="")
     assert done.returncode == 2
@@ -309,7 +320,7 @@ def test_without_the_key_nothing_is_written(tmp_path: Path) -> None:
 
 def test_another_key_is_another_run_and_other_rows(tmp_path: Path) -> None:
     recipe = write(tmp_path)
-    for key in (KEY, KEY[::-1], KEY):
+    for key in (KEY, KEY[::-1]):
         done = danlu("prepare", recipe, tmp_path, key=key)
         assert done.returncode == 0, done.stderr.decode()
     runs = sorted(path.name for path in (tmp_path / "runs").glob("people-*"))

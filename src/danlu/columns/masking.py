@@ -17,6 +17,7 @@ import polars as pl
 
 from danlu import catalog
 from danlu.base.registry import build
+from danlu.columns.category import read_categories
 from danlu.columns.column import nulled
 from danlu.columns.masks.drop import Drop
 from danlu.columns.masks.key import Key, read_key
@@ -24,6 +25,7 @@ from danlu.columns.masks.mask import Mask
 from danlu.columns.masks.redact import mask_spans
 
 VARIABLE = "DANLU_MASK_KEY"
+_LONG = 10**10
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class Masks:
 
     Attributes:
         columns: column → its mask's name and options.
-        kinds: kind of personal data → the mask (name and options) of what is recognised in texts of other columns.
+        kinds: kind of personal data → the mask (name and options) of what is recognised in texts, and in numbers of
+            eleven digits and more, of other columns.
         skip: columns that `kinds` leaves alone.
         variable: the environment variable that holds the key.
         key_check: the key's `check`, "" where no mask is keyed.
@@ -128,9 +131,9 @@ class Masks:
             return mask.values(nulled(values, missing_values), self._key([mask]))
         if not self._of_kinds or values.name in self.skip:
             return values
-        if values.dtype != pl.String and not isinstance(values.dtype, (pl.Categorical, pl.Enum)):
+        if not _may_hold_texts(values):
             return values
-        texts = values.cast(pl.String)
+        texts = read_categories(values) if values.dtype.is_numeric() else values.cast(pl.String)
         found = mask_spans(texts, self._of_kinds, self._key(self._of_kinds.values()))
         return values if found.equals(texts) else found
 
@@ -155,6 +158,13 @@ class Masks:
         )
         masks._of_columns, masks._of_kinds  # noqa: B018  what cannot be built is told now
         return masks
+
+
+def _may_hold_texts(values: pl.Series) -> bool:
+    """Whether values are texts, or numbers of eleven digits and more, as phones and cards may come."""
+    if values.dtype.is_numeric():
+        return bool((values.abs() >= _LONG).any())
+    return values.dtype == pl.String or isinstance(values.dtype, (pl.Categorical, pl.Enum))
 
 
 def _built(given: Mapping[str, Any]) -> Mask:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from danlu.base.errors import DataError
 from danlu.base.registry import validate
 from danlu.catalog import find
 from danlu.columns.column import nulled
+from danlu.columns.personal import Recogniser
+from danlu.prepare.audit.personal import personal_data_in
 from danlu.prepare.choose import Chosen, check_inputs, choose_columns
 from danlu.prepare.sources.reading import read_source
 from danlu.prepare.sources.table import Table
@@ -34,7 +36,7 @@ _OFTEN = {
 
 _TAIL = """
 prepare:
-  split: {{validation: {validation:g}, test: {test:g}, by: {by}}}{note}
+{mask}  split: {{validation: {validation:g}, test: {test:g}, by: {by}}}{note}
   # split: {{validation: 0.1, test: 0.2, by: {{group: COLUMN}}}}    # or time: COLUMN, or column: COLUMN
   # accept: []                # findings that would stop the run and that you have looked at
 
@@ -76,6 +78,7 @@ def propose(source: Any, target: str | None, base: Path) -> str:
     chosen = choose_columns(table.held, recipe, recipe.data.missing_values)
     check_inputs(chosen, target)
     seen = {name: nulled(table.held[name], recipe.data.missing_values) for name in chosen}
+    personal = {name: one for name, values in seen.items() if (one := personal_data_in(values))}
     lines = [
         "# yaml-language-server: $schema=danlu.schema.json",
         f"# Written by danlu init from {table.held.height:,} rows. All of it was inferred: two lines would do,",
@@ -89,9 +92,9 @@ def propose(source: Any, target: str | None, base: Path) -> str:
         f"  target: {_scalar(target)}",
         "  columns:",
         *(f"    # {kind}: {often}" for kind, often in _OFTEN.items() if kind in {one.type for one in chosen.values()}),
-        *_columns(chosen.values(), seen),
+        *_columns(chosen.values(), seen, personal),
     ]
-    return "\n".join(lines) + "\n" + _tail(recipe, table, chosen[target])
+    return "\n".join(lines) + "\n" + _tail(recipe, table, chosen[target], _masks(personal))
 
 
 def _own_target(table: Table) -> str:
@@ -103,10 +106,17 @@ def _own_target(table: Table) -> str:
     return table.target
 
 
-def _tail(recipe: Recipe, table: Table, target: Chosen) -> str:
+def _masks(personal: Mapping[str, Recogniser]) -> str:
+    """A comment that masks what seems to be personal data, "" where nothing does."""
+    ways = ", ".join(f"{_scalar(name)}: {'pseudonym' if by.column else 'redact'}" for name, by in personal.items())
+    return f"  # mask: {{columns: {{{ways}}}}}    # this seems to be personal data\n" if ways else ""
+
+
+def _tail(recipe: Recipe, table: Table, target: Chosen, mask: str) -> str:
     split = recipe.prepare.split
     is_class = target.type in ("category", "boolean")
     return _TAIL.format(
+        mask=mask,
         validation=split.validation,
         test=split.test,
         by=split.by,
@@ -116,14 +126,14 @@ def _tail(recipe: Recipe, table: Table, target: Chosen) -> str:
     )
 
 
-def _columns(chosen: Iterable[Chosen], seen: dict[str, pl.Series]) -> list[str]:
+def _columns(chosen: Iterable[Chosen], seen: dict[str, pl.Series], personal: Collection[str]) -> list[str]:
     """One line for each column: its name, what was inferred, and why in a comment."""
     chosen = list(chosen)
     entries = [f"    {_entry(one)}" for one in chosen]
     width = min(60, max(map(len, entries), default=0))
     lines = []
     for entry, one in zip(entries, chosen, strict=True):
-        lines.append(f"{entry:<{width}}  # {_described(one, seen[one.name])}")
+        lines.append(f"{entry:<{width}}  # {_described(one, seen[one.name], has_examples=one.name not in personal)}")
     return lines
 
 
@@ -142,7 +152,7 @@ def _defaults(kind: str) -> dict[str, Any]:
     return validate(find("columns", kind), {})
 
 
-def _described(one: Chosen, values: pl.Series) -> str:
+def _described(one: Chosen, values: pl.Series, *, has_examples: bool) -> str:
     """Missing share, distinct values and examples, on one line."""
     parts = [one.note] if one.note else [one.type]
     missing = values.null_count() / max(1, len(values))
@@ -153,7 +163,7 @@ def _described(one: Chosen, values: pl.Series) -> str:
         count = known.n_unique()
         parts += [] if "different" in one.note else [f"{count:,} distinct"]
         examples = [str(value) for value in known.head(200).unique(maintain_order=True).head(3).to_list()]
-        parts.append("e.g. " + ", ".join(_short(one) for one in examples))
+        parts.append("personal data" if not has_examples else "e.g. " + ", ".join(_short(one) for one in examples))
     return _short("; ".join(parts), 160)
 
 

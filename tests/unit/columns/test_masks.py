@@ -172,6 +172,7 @@ def test_kinds_are_masked_in_the_texts_of_every_column_but_those_left_alone() ->
         "note": ["mail a@b.com, 13800138000", None, "plain"],
         "phone": ["13800138000", "13900139000", "?"],
         "number": [13800138000, 1, 2],
+        "large": [1e10, 2.5, 13800138000.5],
         "left": ["13800138000", "x", "y"],
     }
     found, changed = kinds(frame, ("left",), phone="hash", email="redact")
@@ -179,8 +180,9 @@ def test_kinds_are_masked_in_the_texts_of_every_column_but_those_left_alone() ->
     assert token.startswith("[h_")
     assert found["note"] == [f"mail [EMAIL], {token}", None, "plain"]
     assert found["phone"][2] == "?"
-    assert (found["number"], found["left"]) == (frame["number"], frame["left"])
-    assert changed == {"note": 1, "phone": 2}
+    assert found["number"] == [token, "1", "2"]
+    assert (found["large"], found["left"]) == (frame["large"], frame["left"])
+    assert changed == {"note": 1, "phone": 2, "number": 1}
 
 
 def test_a_pseudonym_in_a_text_is_a_name_for_names_and_a_code_else() -> None:

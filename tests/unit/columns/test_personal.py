@@ -10,7 +10,7 @@ from stdnum.cn import ric, uscc
 
 from danlu.base.kinds import PERSONAL_KINDS
 from danlu.columns.checks import is_card, is_ip, is_resident_id
-from danlu.columns.personal import MAY_HOLD, RECOGNISERS, find_spans, recognisers_of, shape
+from danlu.columns.personal import MAY_HOLD, RECOGNISERS, find_spans, may_find, recognisers_of, shape
 
 ENGLISH = ("Please note {} and reply.", "({})", "Customer wrote: {}, thanks", "{}")
 CHINESE = ("请注意{}，谢谢。", "（{}）", "客户留言：{}；", "{}")
@@ -117,6 +117,19 @@ def test_a_card_has_an_issuer_a_length_and_a_check_digit() -> None:
     assert not is_card("4111111111111112")
     assert not is_card("9111111111111111")
     assert not is_card("0000000000000000")
+
+
+def test_the_quick_look_leaves_out_nothing_that_would_be_found() -> None:
+    draw = random.Random(1)
+    sentences = [form.format(value) for values in PLANTED.values() for value in values for form in ENGLISH + CHINESE]
+    mixed = ["".join(draw.sample(sentences + CLEAN, 3)) for _ in range(2000)]
+    texts = sentences + CLEAN + mixed
+    recognisers = recognisers_of("full_name")
+    few = may_find(texts, recognisers)
+    for place, text in enumerate(texts):
+        assert find_spans(text, few.get(place, [])) == find_spans(text, recognisers), text
+    inside = recognisers_of("note")
+    assert sum(map(len, may_find(texts, inside).values())) < len(texts) * len(inside) / 4
 
 
 def test_own_checks_agree_with_the_librarys() -> None:

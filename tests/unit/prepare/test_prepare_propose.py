@@ -66,3 +66,14 @@ def test_a_source_without_a_target_of_its_own_asks_for_one(tmp_path: Path) -> No
     (tmp_path / "x.csv").write_text("a,b\n1,x\n2,y\n")
     with pytest.raises(DataError, match=r"no target was named; the columns are a, b[\s\S]*--target"):
         propose("x.csv", None, tmp_path)
+
+
+def test_personal_data_gets_a_mask_in_a_comment_and_no_examples(tmp_path: Path) -> None:
+    rows = "".join(
+        f"Ann Lee{chr(97 + i % 26)}{chr(97 + i // 26)},u{i}@mail.org,{i % 7},{'ab'[i % 2]}\n" for i in range(90)
+    )
+    (tmp_path / "rows.csv").write_text("name,mail,x,y\n" + rows)
+    text = propose("rows.csv", "y", tmp_path)
+    assert "  # mask: {columns: {name: pseudonym, mail: redact}}" in text
+    assert "Ann Lee" not in text
+    assert "@" not in text

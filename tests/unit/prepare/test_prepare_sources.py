@@ -55,7 +55,7 @@ class TestJson:
         (tmp_path / "rows.json").write_text('[{"a": 1}, {"a": 2, "b": [1, 2]}]')
         assert read_source("rows.json", base=tmp_path).frame["a"].to_list() == [1, 2]
         (tmp_path / "rows.json").write_text('[{"a": 1}, 5]')
-        with pytest.raises(DataError, match=r"the array of rows.json holds 5 at place 1, not an object"):
+        with pytest.raises(DataError, match=r"the array of rows.json holds int at place 1, not an object"):
             read_source("rows.json", base=tmp_path)
 
     def test_an_empty_file_is_named(self, tmp_path: Path) -> None:

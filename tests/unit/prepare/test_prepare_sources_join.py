@@ -70,7 +70,7 @@ class TestJoin:
         [
             (
                 {"source": "twice.csv", "key": "shop"},
-                r"shop of twice is no key: 1 values stand there again \(7\)",
+                r"shop of twice is no key: 1 values stand there again \(rows 0, 1\)",
             ),
             ({**SHOPS, "key": {"shp": "id"}}, r"there is no column shp in the rows; .*\n.*did you mean shop\?"),
             ({**SHOPS, "key": "shop"}, r"there is no column shop in shops.parquet; there are id, 城市, size"),

@@ -42,13 +42,18 @@ class Mask(Protocol):
         """What stands in a text instead of personal data of a kind."""
 
 
-def mapped(values: pl.Series, change: Callable[[str], str]) -> pl.Series:
-    """Every different value, as a text, changed once; nulls stay. Raises DataError for lists and bytes."""
+def as_texts(values: pl.Series) -> pl.Series:
+    """Values as texts that do not depend on how they came. Raises DataError for lists and bytes."""
     try:
-        texts = read_categories(values)
+        return read_categories(values)
     except DataError as error:
         hint = "mask it with drop"
         raise DataError(f"values of type {values.dtype} cannot be masked", where=error.where, hint=hint) from None
+
+
+def mapped(values: pl.Series, change: Callable[[str], str]) -> pl.Series:
+    """Every different value, as a text, changed once; nulls stay. Raises DataError for lists and bytes."""
+    texts = as_texts(values)
     known = texts.drop_nulls().unique()
     made = pl.Series([change(text) for text in known.to_list()], dtype=pl.String)
     return texts.replace_strict(known, made, return_dtype=pl.String).alias(values.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
@@ -13,8 +13,8 @@ from annotated_types import MinLen
 from danlu.base.devices import need
 from danlu.base.kinds import PERSONAL_KINDS, PersonalKind
 from danlu.columns.masks.key import Key
-from danlu.columns.masks.mask import Mask, mapped
-from danlu.columns.personal import MAY_HOLD, PACKAGES, Recogniser, find_spans, recognisers_of
+from danlu.columns.masks.mask import Mask, as_texts
+from danlu.columns.personal import MAY_HOLD, PACKAGES, Recogniser, Span, find_spans, may_find, recognisers_of
 
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _BRACKETS = re.compile(r"\[[^\[\]]{1,200}\]")
@@ -77,34 +77,43 @@ def mask_spans(values: pl.Series, masks: Mapping[str, Mask], key: Key | None) ->
     for package in PACKAGES:
         need(package, "privacy")
     recognisers = recognisers_of(values.name, masks)
-    change = _changing(masks, recognisers, key)
-    if values.dtype != pl.String:
-        return mapped(values, change)
+    texts = values if values.dtype == pl.String else as_texts(values)
     # Most texts hold nothing; these are told apart without Python.
     by_name = any(one.column for one in recognisers)
-    may = values.is_not_null() if by_name else values.str.contains(MAY_HOLD).fill_null(False)
+    may = texts.is_not_null() if by_name else texts.str.contains(MAY_HOLD).fill_null(False)
     if not may.any():
-        return values
+        return texts
     rows = may.arg_true()
-    texts = values.gather(rows)
-    known = texts.unique()
-    made = pl.Series([change(text) for text in known.to_list()], dtype=pl.String)
-    return values.clone().scatter(rows, texts.replace_strict(known, made, return_dtype=pl.String))
+    known = texts.gather(rows).unique()
+    made = pl.Series(_changed(known.to_list(), masks, recognisers, key), dtype=pl.String)
+    return texts.clone().scatter(rows, texts.gather(rows).replace_strict(known, made, return_dtype=pl.String))
 
 
-def _changing(masks: Mapping[str, Mask], recognisers: tuple[Recogniser, ...], key: Key | None) -> Callable[[str], str]:
-    def change(text: str) -> str:
-        in_chinese = _HAN.search(text) is not None
-        # What is put in may let a number beside it stand alone: look again until nothing is found.
-        while spans := find_spans(_hidden(text, key), recognisers):
-            parts, end = [], 0
-            for start, stop, by in spans:
-                parts += [text[end:start], masks[by.kind].span(text[start:stop], by.kind, in_chinese, key)]
-                end = stop
-            text = "".join([*parts, text[end:]])
-        return text
+def _changed(
+    texts: list[str], masks: Mapping[str, Mask], recognisers: tuple[Recogniser, ...], key: Key | None
+) -> list[str]:
+    """Texts with all that is found masked. What is put in may let a number beside it stand alone: they are looked at
+    again until nothing is found.
+    """
+    made, left = list(texts), list(range(len(texts)))
+    while left:
+        looked = [_hidden(made[place], key) for place in left]
+        again = []
+        for number, few in may_find(looked, recognisers).items():
+            if spans := find_spans(looked[number], few):
+                again.append(left[number])
+                made[left[number]] = _replaced(made[left[number]], spans, masks, key)
+        left = again
+    return made
 
-    return change
+
+def _replaced(text: str, spans: list[Span], masks: Mapping[str, Mask], key: Key | None) -> str:
+    in_chinese = _HAN.search(text) is not None
+    parts, end = [], 0
+    for start, stop, by in spans:
+        parts += [text[end:start], masks[by.kind].span(text[start:stop], by.kind, in_chinese, key)]
+        end = stop
+    return "".join([*parts, text[end:]])
 
 
 def _hidden(text: str, key: Key | None) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from danlu.columns.personal import MAY_HOLD, RECOGNISERS, Recogniser, Span, plain, shape
-from danlu.prepare.audit.audited import Audited
+from danlu.columns.personal import MAY_HOLD, RECOGNISERS, Recogniser, Span, may_find, plain, shape
+from danlu.prepare.audit.audited import Audited, Chained
 from danlu.prepare.prepared import Finding
 
 _MAX_VALUES = 5_000  # different values of a column that are looked at
@@ -20,7 +20,7 @@ def find_personal_data(data: Audited) -> list[Finding]:
     A warning where the column is used, a note where it is set aside. Columns that the recipe ignores are not looked at.
     """
     found = []
-    for name, values in {**data.parsed, data.target.name: data.target, **data.unused}.items():
+    for name, values in Chained(data.parsed, {data.target.name: data.target}, data.unused).items():
         texts = _texts(values)
         told = _told(name, texts, len(values) - values.null_count()) if len(texts) else None
         if told is None:
@@ -41,6 +41,13 @@ def find_personal_data(data: Audited) -> list[Finding]:
             )
         )
     return [*found, *not_looked_for()]
+
+
+def personal_data_in(values: pl.Series) -> Recogniser | None:
+    """What recognises a column's raw values as personal data, None where nothing does."""
+    texts = _texts(values)
+    told = _told(values.name, texts, len(values) - values.null_count()) if texts else None
+    return told[0] if told else None
 
 
 def not_looked_for() -> list[Finding]:
@@ -75,7 +82,8 @@ def _told(name: str, texts: list[str], known: int) -> tuple[Recogniser, int, str
     series = pl.Series(texts, dtype=pl.String)
     some = series.filter(series.str.contains(MAY_HOLD)).to_list()
     for alike in _by_what():
-        spans = [(text, span) for text in some if (span := _first(text, alike))]
+        few = may_find(some, alike)
+        spans = [(some[place], span) for place, by in sorted(few.items()) if (span := _first(some[place], by))]
         whole = sum(_is_whole(text, span) for text, span in spans)
         is_whole = whole >= max(_MIN_IN_TEXTS, alike[0].min_share * len(texts))
         if is_whole or len(spans) - whole >= max(_MIN_IN_TEXTS, _MIN_SHARE_IN_TEXTS * len(texts)):

@@ -75,9 +75,11 @@ def _check_columns(table: Table, side: Table, join: Join, pairs: dict[str, str])
 def _check_unique(keys: pl.DataFrame, side: Table, pairs: dict[str, str], name: str) -> None:
     twice = keys.drop_nulls().filter(keys.drop_nulls().is_duplicated()).unique(maintain_order=True)
     if twice.height:
-        shown = "; ".join(" · ".join(row) for row in twice.head(3).rows())
+        # Keys often name persons, so their rows are told and not what stands there.
+        first = keys.with_row_index("row").join(twice.head(1), on=keys.columns)["row"].head(3).to_list()
+        shown = ", ".join(map(str, first))
         raise DataError(
-            f"{', '.join(pairs.values())} of {name} is no key: {twice.height} values stand there again ({shown})",
+            f"{', '.join(pairs.values())} of {name} is no key: {twice.height} values stand there again (rows {shown})",
             where="data.join",
             hint="leave one row for each key in the side table, or join by more columns",
         )

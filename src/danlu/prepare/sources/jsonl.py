@@ -54,7 +54,7 @@ def _array(data: bytes, path: Path) -> pl.DataFrame:
         raise DataError(f"{path.name} is not JSON: {error}", where=str(path), hint="check its last lines") from error
     odd = next((number for number, record in enumerate(records) if not isinstance(record, dict)), None)
     if odd is not None or not records:
-        what = "is empty" if not records else f"holds {json.dumps(records[odd])[:40]} at place {odd}, not an object"
+        what = "is empty" if not records else f"holds {type(records[odd]).__name__} at place {odd}, not an object"
         raise DataError(f"the array of {path.name} {what}", where=str(path), hint="give an array of objects, one a row")
     return from_records(records)
 

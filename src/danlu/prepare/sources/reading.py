@@ -335,13 +335,18 @@ def _read_splits(data: Data, base: Path, rows: Rows, masked: Mask) -> Table:
     return rows.table()
 
 
-def content_hash(data: Data, *, base: Path) -> str:
+def content_hash(data: Data, *, base: Path, masked: Mask = unmasked) -> str:
     """SHA-256 of all that a recipe's `data` names, wherever it lies; text files that name no pictures are not parsed.
+
+    Args:
+        data: the recipe's section.
+        base: the folder that relative paths are below.
+        masked: see `read_data`; of what is read, nothing else may reach a disk.
 
     Raises:
         DataError: nothing is there, or it cannot be read.
     """
-    return plain_hash(data, base=base) or table_hash(read_data(data, base=base))
+    return plain_hash(data, base=base) or table_hash(read_data(data, base=base, masked=masked))
 
 
 def plain_hash(data: Data, *, base: Path) -> str:
