@@ -83,14 +83,19 @@ def _has_entity(values: pl.Series) -> pl.Series:
 
 
 def without_html(values: pl.Series) -> pl.Series:
-    """Texts without tags, comments, scripts and styles, and with entities as their characters. Blanks stay as they are.
+    """Texts without tags, comments, scripts and styles, and with entities as their characters.
+
+    White space means nothing in HTML: in a text that held some, runs of it become one blank, and none is at the ends.
 
     Args:
         values: (N,) texts or nulls.
     """
+    found = values
     for pattern, instead in ((_HIDDEN, " "), (_BLOCK_TAGS, " "), (_INLINE_TAGS, "")):
-        values = values.str.replace_all(pattern, instead)
-    return _mapped(values, _ENTITY, _unescaped)
+        found = found.str.replace_all(pattern, instead)
+    found = _mapped(found, _ENTITY, _unescaped)
+    same = (found == values).fill_null(True)
+    return found if same.all() else values.zip_with(same, found.str.replace_all(r"\s+", " ").str.strip_chars())
 
 
 def _unescaped(text: str) -> str:
