@@ -16,7 +16,7 @@ from hypothesis import strategies as some
 from pydantic import ValidationError
 
 from danlu import catalog
-from danlu.base.errors import DataError
+from danlu.base.errors import DanluError, DataError
 from danlu.base.registry import build, describe, validate
 from danlu.columns.column import fit_column
 from danlu.columns.fillers.filler import Filler, FittedFiller
@@ -167,6 +167,24 @@ def test_saved_and_loaded_fills_the_same(name: str, options: dict[str, Any]) -> 
     asked = some_rows(30, seed=1)
     for key, array in schema.encode(asked).items():
         np.testing.assert_array_equal(array, again.encode(asked)[key])
+
+
+def test_a_filler_of_columns_that_are_not_there_or_with_wrong_options_is_not_loaded() -> None:
+    rows = some_rows()
+    inputs = tuple(fit_column(column, TYPES[column], {}, rows[column]) for column in ("x", "kind"))
+    target = fit_column("flag", "boolean", {"missing": "drop"}, rows["flag"])
+    made = Schema(inputs, target, (), (fitted("group", {"columns": ["x"], "by": ["kind"]}, rows),))
+    for wrong, message in (
+        ({"by": ["y"]}, "group names y, which are no inputs"),
+        ({"by": 3}, "Input should be a valid tuple"),
+    ):
+        description, arrays = made.dump()
+        description["fillers"][0]["options"].update(wrong)
+        with pytest.raises(ValueError, match=message):
+            Schema.load(description, arrays)
+    description["fillers"][0]["name"] = "evil"
+    with pytest.raises(DanluError, match="evil is not one of fillers"):
+        Schema.load(description, arrays)
 
 
 @pytest.mark.parametrize("name", catalog.names("fillers"))

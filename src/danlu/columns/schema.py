@@ -213,7 +213,12 @@ class Schema:
 
     @classmethod
     def load(cls, values: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Schema:
-        """The schema that `dump` gave. Raises DanluError for a column type that is not in the catalogue."""
+        """The schema that `dump` gave.
+
+        Raises:
+            DanluError: a column type or a filler is not in the catalogue.
+            ValueError: a filler's options are wrong, or it names what is no input.
+        """
 
         def one(item: Mapping[str, Any]) -> FittedColumn:
             kind: type[Column] = catalog.find("columns", item["type"])
@@ -223,7 +228,10 @@ class Schema:
         def filler(place: int, item: Mapping[str, Any]) -> FittedFiller:
             kind: type[Filler] = catalog.find("fillers", item["name"])
             state = kind.state_type.load(item["state"], _below(arrays, _filler_prefix(place)))
-            return FittedFiller(item["name"], dict(item["options"]), state)
+            fitted = FittedFiller(item["name"], dict(item["options"]), state)
+            if absent := {*fitted.filler.columns, *fitted.filler.looks_at()} - {one.name for one in inputs}:
+                raise ValueError(f"the filler {item['name']} names {', '.join(sorted(absent))}, which are no inputs")
+            return fitted
 
         inputs = tuple(one(item) for item in values["inputs"])
         fillers = tuple(filler(place, item) for place, item in enumerate(values.get("fillers", ())))

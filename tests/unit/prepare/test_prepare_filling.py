@@ -181,6 +181,18 @@ def test_an_outlook_fits_what_a_preparation_fits(found: Prepared) -> None:
     assert {one.key for one in found.findings} == {one.key for one in seen.findings}
 
 
+def test_kept_columns_are_those_that_were_not_kept(tmp_path: Path) -> None:
+    recipe = recipe_from(given(passengers()))
+    looked = Looking(recipe, read_data(recipe.data, base=recipe.base), {}, [], Quiet()).look()
+    held, _ = fit_columns(looked, recipe, None, "key", Quiet())
+    for _ in range(2):  # made, then found
+        kept, _ = fit_columns(looked, recipe, tmp_path, "key", Quiet())
+        for one, other in zip(held, kept, strict=True):
+            assert [field.name for field in one.fitted.fields] == [field.name for field in other.fitted.fields]
+            for field in one.fitted.fields:
+                np.testing.assert_array_equal(one.stretch(field.name, 0, 300), other.stretch(field.name, 0, 300))
+
+
 def test_of_kept_columns_only_those_are_encoded_again_that_a_change_concerns(tmp_path: Path) -> None:
     def kept(**changed: Any) -> set[str]:
         recipe = recipe_from({**given(passengers()), **changed})
