@@ -28,19 +28,26 @@ def smallest(numbers: np.ndarray) -> np.ndarray:
     return numbers.astype(np.int32 if int(numbers.max(initial=0)) < 2**31 else np.int64, copy=False)
 
 
+def numbered(count: int) -> np.ndarray:
+    """0 … count - 1, as `smallest` has them."""
+    return np.arange(count, dtype=np.int32 if count < 2**31 else np.int64)
+
+
 class Stored:
     """Rows in parts on disk; the names of its attributes are those of a data frame.
 
     Attributes:
-        columns: names.
-        dtypes: their types in the first part.
+        columns: names of every part's; where a part has none of a name, it is missing there.
+        dtypes: their types in the first part that has them.
         height: rows.
     """
 
     def __init__(self, parts: Sequence[Path], heights: Sequence[int]) -> None:
-        schema = pl.read_ipc_schema(parts[0])
-        self.columns, self.dtypes, self.height = list(schema), list(schema.values()), sum(heights)
         self._parts, self._heights = list(parts), list(heights)
+        self._schemas = [pl.read_ipc_schema(part) for part in parts]
+        schema = {name: dtype for one in reversed(self._schemas) for name, dtype in one.items()}
+        self.columns = list(dict.fromkeys(name for one in self._schemas for name in one))
+        self.dtypes, self.height = [schema[name] for name in self.columns], sum(heights)
 
     @property
     def width(self) -> int:
@@ -49,16 +56,18 @@ class Stored:
 
     def __getitem__(self, name: str) -> pl.Series:
         """One column, (N,), in as many chunks as there are parts; parts of types that do not go together as text."""
-        return joined([pl.read_ipc(part, columns=[name]) for part in self._parts])[name]
+        return joined(list(self.parts([name])))[name]
 
     def read(self) -> pl.DataFrame:
         """All of it, in memory."""
-        return joined([pl.read_ipc(part) for part in self._parts])
+        return joined(list(self.parts(self.columns)))
 
     def parts(self, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
         """The rows, part by part."""
-        for part in self._parts:
-            yield pl.read_ipc(part, columns=list(columns))
+        for part, schema, height in zip(self._parts, self._schemas, self._heights, strict=True):
+            there = [name for name in columns if name in schema]
+            frame = pl.read_ipc(part, columns=there) if there else pl.DataFrame(height=height)
+            yield frame.with_columns(pl.lit(None).alias(name) for name in columns if name not in schema).select(columns)
 
 
 Frame = pl.DataFrame | Stored
@@ -122,14 +131,19 @@ class Gathering:
 
 
 def joined(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """Frames with equal columns below each other; a column whose types do not go together becomes text."""
+    """Frames below each other; what one lacks is missing there, columns whose types do not go together become text."""
     if len(frames) == 1:
         return frames[0]
     try:
-        return pl.concat(frames, how="vertical_relaxed")
+        return pl.concat(frames, how="diagonal_relaxed")
     except pl.exceptions.PolarsError:
-        mixed = [name for name in frames[0].columns if len({frame[name].dtype for frame in frames}) > 1]
-        return pl.concat([frame.with_columns(pl.col(mixed).cast(pl.String)) for frame in frames])
+        dtypes: dict[str, set[pl.DataType]] = {}
+        for frame in frames:
+            for name, dtype in frame.schema.items():
+                dtypes.setdefault(name, set()).add(dtype)
+        mixed = [name for name, found in dtypes.items() if len(found - {pl.Null()}) > 1]
+        texts = [frame.with_columns(pl.col(set(mixed) & set(frame.columns)).cast(pl.String)) for frame in frames]
+        return pl.concat(texts, how="diagonal_relaxed")
 
 
 class Columns(Mapping[str, pl.Series]):

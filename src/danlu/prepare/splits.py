@@ -10,7 +10,7 @@ import polars as pl
 
 from danlu.base import seeds
 from danlu.base.errors import DataError
-from danlu.prepare.columnar import smallest
+from danlu.prepare.columnar import numbered
 from danlu.prepare.prepared import SPLITS, Finding
 from danlu.recipe.schema import Fold, SplitBy, SplitRecipe
 
@@ -93,7 +93,8 @@ def _codes(keys: Keys, recipe: SplitRecipe, seed: int) -> tuple[np.ndarray, list
                 where="prepare.split.fold",
                 hint="give one source instead of files for each split, or run it without folds",
             )
-        codes = np.array([SPLIT_WORDS[str(word)] for word in keys.given], np.int8)
+        words, places = np.unique(keys.given, return_inverse=True)
+        codes = np.array([SPLIT_WORDS[str(word)] for word in words], np.int8)[places]
         codes, findings = _completed(codes, keys, recipe, random)
         return codes, [*findings, *_not_followed(codes, keys, recipe)]
     if recipe.fold is not None:
@@ -137,7 +138,7 @@ def _stratified_order(target: pl.Series, random: np.random.Generator) -> tuple[n
     """
     strata, is_class = _strata(target)
     count = len(strata)
-    shuffled = random.permutation(smallest(np.arange(count)))
+    shuffled = random.permutation(numbered(count))
     strata = strata.astype(np.min_scalar_type(int(strata.max(initial=0))))  # small integers are sorted by counting
     order = shuffled[np.argsort(strata[shuffled], kind="stable")]
     sizes = np.bincount(strata)
@@ -167,9 +168,8 @@ def _is_rare(strata: np.ndarray, is_class: bool) -> np.ndarray:
 def _strata(target: pl.Series) -> tuple[np.ndarray, bool]:
     """Each row's stratum, 0 … S-1, and whether strata are classes (in sorted order) rather than bins of a number."""
     if not (target.dtype.is_float() or target.dtype.is_integer()):
-        known = target.unique().sort()
-        numbers = pl.Series(smallest(np.arange(len(known))))
-        return target.replace_strict(known, numbers, return_dtype=numbers.dtype).to_numpy(), True
+        words = target.cast(pl.String)
+        return words.cast(pl.Enum(words.unique().sort())).to_physical().to_numpy(), True
     values = target.cast(pl.Float64).to_numpy()
     edges = np.unique(np.quantile(values, np.linspace(0, 1, _NUM_BINS + 1)[1:-1]))
     bins = np.searchsorted(edges, values, side="right")

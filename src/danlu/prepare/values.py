@@ -48,8 +48,7 @@ def spelling_findings(parsed: Mapping[str, pl.Series], chosen: Mapping[str, Chos
         parsed: parsed values of all rows, by column.
         chosen: every column's type and options.
     """
-    categories = {name: values for name, values in parsed.items() if chosen[name].type == "category"}
-    found = {name: spelling_variants(values) for name, values in categories.items()}
+    found = {name: spelling_variants(parsed[name]) for name in parsed if chosen[name].type == "category"}
     return [_spellings(name, variants) for name, variants in found.items() if variants]
 
 

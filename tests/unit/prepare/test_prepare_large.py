@@ -19,6 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from danlu.base.errors import DataError
 from danlu.base.progress import Quiet, Task
 from danlu.base.runs import Run
 from danlu.prepare import Prepared, prepare
@@ -27,6 +28,8 @@ from danlu.prepare.looked import MIN_ROWS
 from danlu.prepare.looking import Looking
 from danlu.prepare.sources.csv import Csv
 from danlu.prepare.sources.csv_pieces import find_pieces, read_piece
+from danlu.prepare.sources.jsonl import JsonLines
+from danlu.prepare.sources.parquet import Parquet
 from danlu.prepare.sources.reading import read_data
 from danlu.prepare.sources.table import Rows
 from danlu.recipe.reading import recipe_from
@@ -259,3 +262,44 @@ def test_pieces_end_where_records_do(tmp_path: Path) -> None:
     assert pieces is not None
     assert [read_piece(path, one) for one in pieces] == [b"a,b\n", b'1,"x\ny"\n', b"2,z\n", b"3,w\n"]
     assert [one.line for one in pieces] == [1, 2, 4, 5]
+
+
+def gathered(pieces: Iterator[Any] | None) -> Any:
+    assert pieces is not None
+    rows = Rows()
+    for piece in pieces:
+        rows.add(piece, "a")
+    return rows.table()
+
+
+def test_pieces_of_json_lines_are_the_whole(tmp_path: Path) -> None:
+    class ShortLines(JsonLines):
+        long_bytes = 0
+        piece_bytes = 30
+
+    lines = ['{"a": 1, "b": {"c": "x"}}', '{"a": 2}', "no object", '{"a": 2.5, "d": "京都"}', "", '{"a": "z"}']
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    whole = JsonLines().read("a.jsonl", base=tmp_path)
+    found = gathered(ShortLines().pieces("a.jsonl", base=tmp_path))
+    assert found.held.columns == whole.held.columns == ["a", "b.c", "d"]
+    assert found.held["d"].to_list() == whole.held["d"].to_list() == [None, None, "京都", None]
+    assert found.held["a"].to_list() == whole.held["a"].to_list() == ["1", "2", "2.5", "z"]
+    assert found.rows.tolist() == whole.rows.tolist() == [0, 1, 3, 4]
+    assert found.rejected.equals(whole.rejected)
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "arrow"])
+def test_pieces_of_columnar_files_are_the_whole(tmp_path: Path, suffix: str) -> None:
+    class ShortParquet(Parquet):
+        long_bytes = 0
+        piece_rows = 7
+
+    frame = pl.DataFrame({"a": range(50), "b": [{"c": str(row)} for row in range(50)]})
+    path = tmp_path / f"a.{suffix}"
+    frame.write_parquet(path) if suffix == "parquet" else frame.write_ipc(path)
+    pieces = list(ShortParquet().pieces(path, base=tmp_path) or ())
+    assert len(pieces) == 8
+    assert gathered(iter(pieces)).held.equals(Parquet().read(path, base=tmp_path).held)
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(DataError, match="is not a whole Parquet or Arrow file"):
+        list(ShortParquet().pieces(path, base=tmp_path) or ())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -13,6 +13,7 @@ import polars as pl
 from danlu.base.archives import mark
 from danlu.prepare.choose import Chosen
 
+_SLICE_ROWS = 1_000_000
 _ODD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: neighbours are spread far apart
 
 
@@ -166,3 +167,14 @@ def found_in(keys: np.ndarray, others: np.ndarray) -> np.ndarray:
         return np.zeros(len(keys), bool)
     found: np.ndarray = others[np.minimum(np.searchsorted(others, keys), len(others) - 1)] == keys
     return found
+
+
+def in_slices(values: pl.Series) -> Iterator[tuple[int, pl.Series]]:
+    """A column some rows at a time, each with the place of its first row: what is made of them needs little memory."""
+    for start in range(0, len(values), _SLICE_ROWS):
+        yield start, values[start : start + _SLICE_ROWS]
+
+
+def where(values: pl.Series, tell: Callable[[pl.Series], pl.Series]) -> pl.Series:
+    """(N,) what `tell` says of a column, some rows at a time."""
+    return pl.concat([tell(some) for _, some in in_slices(values)]) if len(values) else tell(values)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import polars as pl
 
 from danlu.columns.repair import Fault, can_decode, decoded, has_html
-from danlu.prepare.audit.audited import Audited, Chained, Some
+from danlu.prepare.audit.audited import Audited, Chained, Some, where
 from danlu.prepare.prepared import Finding
 
 _MIN_ROWS = 3
@@ -28,7 +28,7 @@ def find_html(data: Audited) -> list[Finding]:
     """Columns of words or texts with tags, comments or entities of HTML in three rows or more."""
     found = []
     for name, values in _texts(data).items():
-        rows = has_html(values)
+        rows = where(values, has_html)
         if rows.sum() >= _MIN_ROWS:
             what = f"{rows.sum():,} of {_known(values):,} texts hold tags or entities of HTML"
             found.append(_finding(data, "html", rows, what, key=f"html:{name}", name=name))
@@ -43,7 +43,8 @@ def find_mojibake(data: Audited) -> list[Finding]:
 def mojibake(data: Audited, *, installed: bool) -> list[Finding]:
     """See `find_mojibake`; without ftfy installed only texts that are lost are found, and a note says so."""
     found = []
-    texts = {name: values for name, values in _texts(data).items() if values.str.contains(_NOT_ASCII).any()}
+    columns = _texts(data)
+    texts = Some(columns, tuple(name for name, values in columns.items() if values.str.contains(_NOT_ASCII).any()))
     for name, values in texts.items():
         lost = values.str.contains(_LOST).fill_null(False)
         rows = _readable(values) | lost if installed else lost
@@ -58,8 +59,8 @@ def mojibake(data: Audited, *, installed: bool) -> list[Finding]:
 def _texts(data: Audited) -> Mapping[str, pl.Series]:
     """Columns whose values are texts, used or set aside."""
     columns = Chained(data.parsed, data.unused)
-    are_texts = (name for name, values in columns.items() if values.dtype == pl.String and data.type(name) != "image")
-    return Some(columns, tuple(are_texts))
+    names = [name for name in columns if data.type(name) not in ("number", "boolean", "datetime", "image")]
+    return Some(columns, tuple(name for name in names if columns[name].dtype == pl.String))
 
 
 def _known(values: pl.Series) -> int:

@@ -16,7 +16,7 @@ from danlu.prepare.splits import TEST, TRAIN
 MAX_SHARED = 0.20
 # Copies that this share of test rows would have by chance are no sign of a fault: such tables have few different rows.
 MAX_BY_CHANCE = 0.01
-_SOME_ROWS = 100_000
+SOME_ROWS = 100_000
 
 
 def find_duplicates(data: Audited) -> list[Finding]:
@@ -75,8 +75,8 @@ def shared_by_chance(data: Audited, columns: Iterable[pl.Series]) -> float:
     A pair of rows agrees in a column with the probability of the sum of its values' squared shares, as some rows show.
     """
     logarithm = np.log(max(1, int((data.codes == TRAIN).sum())))
-    every = max(1, len(data.codes) // _SOME_ROWS)
     for values in chain(columns, [data.target]):
+        every = max(1, len(values) // SOME_ROWS)
         if values.name in data.chosen and data.type(values.name) == "image":
             return 0.0
         counts = values.gather_every(every).value_counts()["count"].to_numpy().astype(np.float64)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from danlu.prepare.audit.audited import Audited, found_in, mix
-from danlu.prepare.audit.duplicates import MAX_BY_CHANCE, shared_by_chance
+from danlu.prepare.audit.audited import Audited, found_in, in_slices, mix
+from danlu.prepare.audit.duplicates import MAX_BY_CHANCE, SOME_ROWS, shared_by_chance
 from danlu.prepare.prepared import Finding
 from danlu.prepare.splits import TEST, TRAIN
 
@@ -36,7 +36,9 @@ def find_near_duplicates(data: Audited) -> list[Finding]:
     keys, _ = _keys(data, 0.5)
     near |= found_in(keys[test], np.sort(keys[train])) & ~exact
     share = float(near.mean())
-    coarse = (_coarse(values, 0.0) for values in data.parsed.values())
+    every = max(1, len(data.codes) // SOME_ROWS)
+    some = (values.gather_every(every) for values in data.parsed.values())
+    coarse = (values if _is_whole(values) else _coarse(values, 0.0) for values in some)
     if share < _MIN_SHARE or shared_by_chance(data, coarse) >= MAX_BY_CHANCE:
         return []
     return [
@@ -58,11 +60,19 @@ def _keys(data: Audited, shift: float) -> tuple[np.ndarray, bool]:
     keys = np.zeros(len(data.codes), np.uint64)
     changed = False
     for place, values in enumerate(data.all.values()):
-        if values.dtype != pl.Object:
-            coarse = _coarse(values, shift)
-            changed |= coarse is not values
-            mix(keys, coarse.hash(seed=place).to_numpy())
+        if values.dtype == pl.Object:
+            continue
+        is_whole = _is_whole(values)
+        for start, some in in_slices(values):
+            coarse = some if is_whole else _coarse(some, shift)
+            changed |= coarse is not some
+            mix(keys[start : start + len(some)], coarse.hash(seed=place).to_numpy())
     return data.with_target(keys), changed
+
+
+def _is_whole(values: pl.Series) -> bool:
+    """Whether numbers are counts or codes, which are compared as they are."""
+    return values.dtype.is_float() and bool((values == values.round(0)).all())
 
 
 def _coarse(values: pl.Series, shift: float) -> pl.Series:
@@ -73,8 +83,7 @@ def _coarse(values: pl.Series, shift: float) -> pl.Series:
         shift: where the steps of rounding begin, in steps.
     """
     if values.dtype.is_float():
-        known = values.drop_nulls()
-        return values if (known == known.round(0)).all() else _rounded(values, shift)
+        return _rounded(values, shift)
     if values.dtype == pl.String:
         plain = values.str.to_lowercase().str.replace_all(_ODD, "")
         return values if plain.equals(values) else plain

@@ -115,6 +115,7 @@ class Rows:
     def __init__(self, folder: Path | None = None, *, spills: bool = True) -> None:
         self._frames = Gathering(folder) if spills else Gathering(held_bytes=sys.maxsize)
         self._first: tuple[list[str], str] | None = None
+        self._last = ""
         self._target: str | None = None
         self._num_read = 0
         self._rows: list[np.ndarray] = []
@@ -125,7 +126,7 @@ class Rows:
         self._hashes: list[str] = []
 
     def add(self, table: Table, name: str) -> None:
-        """One more, called `name` in an error.
+        """One more, called `name` in an error; the next piece of the same may have more columns.
 
         Raises:
             DataError: it has other columns than the first; names them.
@@ -133,8 +134,11 @@ class Rows:
         frame = table.held
         if self._first is None:
             self._first, self._target = (frame.columns, name), table.target
-        _check_columns(*self._first, frame.columns, name)
-        self._frames.add(frame.select(self._first[0]))
+        if name != self._last:
+            _check_columns(*self._first, frame.columns, name)
+            frame = frame.select(self._first[0])
+        self._last = name
+        self._frames.add(frame)
         self._rows.append(smallest(table.rows + self._num_read))
         self._splits.append(table.split)
         self._rejected.append(table.rejected.with_columns(pl.col("row") + self._num_read))
