@@ -28,9 +28,11 @@ import polars as pl
 import pytest
 from stdnum import luhn
 
+from danlu.base.errors import DataError
 from danlu.bundle import Bundle, load
 from danlu.serve.app import App, answer_body
 from danlu.serve.refusal import Refusal
+from danlu.serve.server import serve
 
 KEY = "a key of the tests 0123456789 abcdef"
 ROWS = 160
@@ -422,11 +424,13 @@ def test_a_failing_server_logs_no_words_of_a_request(bundle: Bundle, caplog: pyt
 
 
 def test_the_bundle_needs_the_key(bundle: Bundle) -> None:
-    from danlu.base.errors import DataError
-
     del os.environ["DANLU_MASK_KEY"]
     try:
         with pytest.raises(DataError, match="DANLU_MASK_KEY is not set"):
             bundle.schema.check_key()
+        with pytest.raises(DataError, match="DANLU_MASK_KEY is not set"):
+            serve(bundle, port=0)
+        with pytest.raises(DataError, match="DANLU_MASK_KEY is not set"):
+            bundle.predict([raw_row(0)])
     finally:
         os.environ["DANLU_MASK_KEY"] = KEY

@@ -325,6 +325,9 @@ class Mask(Section):
             elif not catalog.find("masks", one.name).takes_spans:  # type: ignore[attr-defined]
                 message = f"is {one.name}, which takes whole columns only"
                 faults.append(((kind,), one.name, wrong(message, "use redact, hash or pseudonym, or name the column")))
+            elif set(one.options.get("kinds", PERSONAL_KINDS)) != set(PERSONAL_KINDS):
+                fault = wrong("is for a column; here each kind has its own entry", "remove it")
+                faults.append(((kind, "kinds"), one.options["kinds"], fault))
         if faults:
             raise located(faults)
         return masks

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
+from danlu.columns.personal import RECOGNISERS
 from danlu.prepare.audit import Audited
 from danlu.prepare.audit.groups import find_shared_ids
-from danlu.prepare.audit.personal import find_personal_data
+from danlu.prepare.audit.personal import find_personal_data, not_looked_for
 from danlu.prepare.sources.reading import read_source
 
 
@@ -44,6 +46,15 @@ def test_values_tell_what_they_are_and_are_not_shown(values: list[object], what:
 def test_versions_and_long_numbers_are_no_personal_data() -> None:
     numbers = [str(number) for number in np.random.default_rng(0).integers(10**15, 10**16, 300)]
     assert find_personal_data(audited(version=["1.2.3", "1.2.3.999", "2.0.0"], order=numbers[:3])) == []
+
+
+def test_kinds_whose_library_is_not_installed_are_named() -> None:
+    absent = [replace(one, package="no_such_package") for one in RECOGNISERS if one.kind in ("iban", "national_id")]
+    (note,) = not_looked_for(absent)
+    assert (note.key, note.severity) == ("not_looked_for", "note")
+    assert note.message.startswith("IBANs, national ids were not looked for")
+    assert note.remedy == "pip install 'danlu[privacy]'"
+    assert not_looked_for() == []
 
 
 def test_names_need_a_column_called_so_and_values_like_names() -> None:

@@ -58,6 +58,7 @@ def test_it_is_the_same_when_read_again(tmp_path: Path) -> None:
         ({"kinds": {"emails": "redact"}}, r"prepare\.mask\.kinds\.emails is not a kind of .*\n.*did you mean email\?"),
         ({"kinds": {"email": "drop"}}, r"prepare\.mask\.kinds\.email is drop, which takes whole columns only"),
         ({"kinds": {"email": {"name": "generalize", "keep": 2}}}, r"is generalize, which takes whole columns only"),
+        ({"kinds": {"ip": {"name": "redact", "kinds": ["email"]}}}, r"mask\.kinds\.ip\.kinds is for a column"),
         ({"columns": {"a": "drop"}, "skip": ["b"]}, r"prepare\.mask\.skip stands without kinds"),
         ({"columns": {"a": "drop"}, "kinds": {"ip": "redact"}, "skip": ["a"]}, r"skip names a, which columns masks"),
         ({"columns": {"a": "hash"}, "key": "env:1"}, r"prepare\.mask\.key .*holds no key\n.*env:DANLU_MASK_KEY"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import polars as pl
 
 from danlu.columns.personal import MAY_HOLD, RECOGNISERS, Recogniser, Span, may_find, plain, shape
@@ -50,9 +52,9 @@ def personal_data_in(values: pl.Series) -> Recogniser | None:
     return told[0] if told else None
 
 
-def not_looked_for() -> list[Finding]:
+def not_looked_for(recognisers: Collection[Recogniser] = RECOGNISERS) -> list[Finding]:
     """A note for kinds that are told by libraries which are not installed."""
-    kinds = dict.fromkeys(one.what for one in RECOGNISERS if not one.is_installed)
+    kinds = dict.fromkeys(one.what for one in recognisers if not one.is_installed)
     note = Finding(
         key="not_looked_for",
         severity="note",
