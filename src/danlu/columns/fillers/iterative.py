@@ -139,6 +139,7 @@ def _fitted(rows: np.ndarray, lows: np.ndarray, highs: np.ndarray, max_rounds: i
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.experimental import enable_iterative_imputer  # noqa: F401
     from sklearn.impute import IterativeImputer
+    from threadpoolctl import threadpool_limits
 
     constant = lows == highs  # the imputer wants a range
     imputer = IterativeImputer(
@@ -147,7 +148,8 @@ def _fitted(rows: np.ndarray, lows: np.ndarray, highs: np.ndarray, max_rounds: i
         max_value=np.where(constant, np.inf, highs),
         random_state=0,
     )
-    with warnings.catch_warnings(record=True) as told:
+    # One thread: the last bits of a sum hang on how many share it.
+    with warnings.catch_warnings(record=True) as told, threadpool_limits(1):
         warnings.simplefilter("always", ConvergenceWarning)
         imputer.fit(rows)
     return imputer, not any(issubclass(one.category, ConvergenceWarning) for one in told)
