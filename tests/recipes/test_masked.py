@@ -332,25 +332,48 @@ def test_another_key_is_another_run_and_other_rows(tmp_path: Path) -> None:
     assert leaks(tmp_path / "runs") == {}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("rows", [3_000, 400_000])
-def test_a_run_that_is_killed_leaves_nothing(tmp_path: Path, rows: int) -> None:
-    """Large tables go to disk in parts while they are read."""
+def many(tmp_path: Path, rows: int) -> Path:
+    """A recipe for a table of so many rows."""
     people, _ = table()
-    many = pl.concat([people] * (rows // ROWS))
-    many = many.with_columns(customer=pl.lit(MARKS["customer"]) + pl.Series(np.arange(len(many))).cast(pl.String))
-    recipe = write(tmp_path, people=many)
+    long = pl.concat([people] * (rows // ROWS))
+    long = long.with_columns(customer=pl.lit(MARKS["customer"]) + pl.Series(np.arange(len(long))).cast(pl.String))
+    recipe = write(tmp_path, people=long)
     text = recipe.read_text(encoding="utf-8")
     recipe.write_text(re.sub(r"  join: .*\n", "", text).replace(", office: category", ""), encoding="utf-8")
-    for delay in (0.8, 1.2, 1.6, 2.5) if rows < 10_000 else (2, 4, 8, 16):
+    return recipe
+
+
+def kill(process: subprocess.Popen[bytes], tmp_path: Path) -> dict[str, set[str]]:
+    """Kill a run and search what it left."""
+    process.send_signal(signal.SIGKILL)
+    _, errors = process.communicate()
+    places = [path for path in (tmp_path / "runs", tmp_path / "temporary") if path.exists()]
+    return leaks(*places, errors)
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
+    recipe = many(tmp_path, 3_000)
+    for delay in (0.8, 1.2, 1.6, 2.5):
         process = subprocess.Popen(
             command("prepare", recipe, tmp_path), stderr=subprocess.PIPE, env=surroundings(tmp_path)
         )
         time.sleep(delay)
-        process.send_signal(signal.SIGKILL)
-        _, errors = process.communicate()
-        places = [path for path in (tmp_path / "runs", tmp_path / "temporary") if path.exists()]
-        assert leaks(*places, errors) == {}
+        assert kill(process, tmp_path) == {}
+
+
+@pytest.mark.slow
+def test_parts_of_a_large_table_are_masked_before_they_go_to_disk(tmp_path: Path) -> None:
+    """Killed as soon as the first part is there, while the rest is still read."""
+    process = subprocess.Popen(
+        command("prepare", many(tmp_path, 400_000), tmp_path), stderr=subprocess.PIPE, env=surroundings(tmp_path)
+    )
+    while not list((tmp_path / "runs").rglob("*.arrow")):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    time.sleep(0.3)
+    assert kill(process, tmp_path) == {}
+    assert list((tmp_path / "runs").rglob("*.arrow"))
 
 
 @pytest.fixture(scope="module")
