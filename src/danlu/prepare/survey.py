@@ -21,8 +21,10 @@ from danlu.prepare.prepared import Finding
 from danlu.prepare.profile import figures_of
 from danlu.prepare.relations import Coded, along, coded, relations, target_classes
 from danlu.prepare.sources.reading import read_source
+from danlu.prepare.sources.remote import fetch
 from danlu.prepare.sources.table import Table
 from danlu.prepare.step import outlook
+from danlu.recipe.addresses import is_remote, without_secrets
 from danlu.recipe.schema import Recipe
 
 # Relations need no more rows than this; they are drawn by chance.
@@ -76,6 +78,8 @@ def survey(source: Any, target: str | None, *, base: Path, progress: Progress) -
     Raises:
         DataError: it cannot be read, or has no such column.
     """
+    if is_remote(source):
+        fetch(source, progress)
     with progress.task("read data"):
         table = read_source(source, base=base)
     target = target or table.target
@@ -95,7 +99,7 @@ def survey(source: Any, target: str | None, *, base: Path, progress: Progress) -
         classes, against = _against(chosen, values, target, related, square)
     personal = {name for one in findings if one.key.startswith("personal_data:") for name in one.columns}
     return Survey(
-        source=Path(str(source)).name if isinstance(source, (str, Path)) else "frame",
+        source=Path(without_secrets(str(source))).name if isinstance(source, (str, Path)) else "frame",
         rows=frame.height,
         target=target,
         columns={name: _masked(one) if name in personal else one for name, one in columns.items()},

@@ -226,7 +226,7 @@ def test_predict_never_writes_one_format_under_anothers_name(
 def test_predict_speaks_of_standard_input_not_of_a_file_of_ours(runs: Path) -> None:
     done = program("predict", str(next(runs.glob("iris-*/bundle"))), "-", input="")
     assert done.returncode == 2
-    assert done.stderr.startswith("DataError: standard input is empty\n  standard input · fix: ")
+    assert done.stderr.startswith("DataError: read as csv, standard input is empty\n  standard input · fix: ")
     rows = "sepal_length,sepal_width,petal_length,petal_width\n1,2,3,x\n"
     done = program("predict", str(next(runs.glob("iris-*/bundle"))), "-", input=rows)
     assert done.returncode == 2

@@ -330,3 +330,24 @@ class TestReading:
         write_pictures(tmp_path, ["b.png", "a.png"])
         assert read_rows(tmp_path / "b.png")["image"].to_list() == [str(tmp_path / "b.png")]
         assert [Path(one).name for one in read_rows(tmp_path)["image"]] == ["a.png", "b.png"]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("rows.csv", b"x,y\n", "read as csv, rows.csv has a header and no rows"),
+        ("rows.csv.gz", b"\x1f\x8b\x08broken", "read as csv, rows.csv.gz is a damaged gzip file"),
+        ("rows.parquet", b"PAR1", "read as parquet, rows.parquet is not a whole Parquet"),
+        ("rows.json", b"[1]", "read as jsonl, the array of rows.json holds int"),
+        ("rows.npz", b"PK\x03\x04broken", "read as npz, rows.npz is not a whole"),
+        ("rows.db", b"nothing", "read as sql, SQLite says: file is not a database"),
+        ("rows.unknown", b"x,y\n", "rows.unknown was tried as csv, since its name tells nothing: .* no rows"),
+    ],
+)
+def test_what_cannot_be_read_says_which_reader_was_tried_and_why(
+    name: str, data: bytes, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(DataError, match=message) as caught:
+        read_source(name, base=tmp_path)
+    assert caught.value.where.startswith(str(tmp_path / name))

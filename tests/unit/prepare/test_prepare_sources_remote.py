@@ -15,8 +15,10 @@ import pytest
 
 from danlu.base.errors import DanluError, DataError
 from danlu.base.progress import Quiet
+from danlu.pipeline import run
 from danlu.prepare.sources.reading import content_hash, read_data, read_rows, read_source
 from danlu.prepare.sources.remote import fetch, fetch_all
+from danlu.prepare.survey import survey
 from danlu.recipe.reading import recipe_from
 from danlu.recipe.schema import Data
 
@@ -201,6 +203,28 @@ class TestWeb:
         assert table.split is not None
         assert table.split.tolist() == ["train"] * 3 + ["test"]
         assert read_rows(f"{web.root}/test.csv").rows() == [("4", "b")]
+
+    def test_the_profile_shows_no_signature(self, web: Web, tmp_path: Path) -> None:
+        web.answers["/rows.csv?sig=geheim"] = Answer(b"x,y\n" + b"1,a\n2,b\n" * 30)
+        found = survey(f"{web.root}/rows.csv?sig=geheim", None, base=tmp_path, progress=Quiet())
+        assert (found.source, found.rows) == ("rows.csv?sig=…", 60)
+
+    def test_a_run_s_folder_and_its_bundle_hold_no_signature(self, web: Web, tmp_path: Path) -> None:
+        pytest.importorskip("torch")
+        frame = pl.DataFrame({"x": range(60), "z": [at * 7 % 13 for at in range(60)]})
+        frame = frame.with_columns(pl.when(pl.col("z") > 6).then(pl.lit("a")).otherwise(pl.lit("b")).alias("y"))
+        web.answers["/rows.csv?sig=geheim&part=1"] = Answer(frame.write_csv().encode())
+        recipe = {
+            "data": f"{web.root}/rows.csv?sig=geheim&part=1", "target": "y", "train": {"epochs": 1},
+            "evaluate": {"bootstrap": 10, "baselines": []}, "compress": {"try": []},
+            "prepare": {"accept": ["leak:z"]},
+        }  # fmt: skip
+        result = run(recipe_from(recipe), root=tmp_path / "runs")
+        assert result.bundle is not None
+        files = [path for path in (tmp_path / "runs").rglob("*") if path.is_file()]
+        assert len(files) > 10
+        assert not [path for path in files if b"geheim" in path.read_bytes()]
+        assert not [path for path in files if "geheim" in str(path)]
 
     def test_one_picture_to_predict_for(self, web: Web) -> None:
         web.answers["/1.png?page=2"] = Answer(b"bytes of a picture")

@@ -174,7 +174,10 @@ def _read_one(path: Path, base: Path, reader: Source | None) -> Iterator[Table]:
         pieces = way.pieces(path, base=base) if isinstance(way, InPieces) else None
         yield from pieces or [way.read(path, base=base)]
     except DataError as error:
-        if reader or _suffix(path) in _SUFFIXES or path.is_dir() or path.suffix.lower() == ".zip":
+        if reader:
+            raise
+        if _suffix(path) in _SUFFIXES or path.is_dir() or path.suffix.lower() == ".zip":
+            error.message = f"read as {name}, {error.message}"
             raise
         message = f"{path.name} was tried as {name}, since its name tells nothing: {error.message}"
         raise DataError(message, where=error.where, hint=f"{error.hint}; or set data.reader") from error

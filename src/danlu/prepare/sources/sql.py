@@ -140,7 +140,12 @@ def _read_server(source: str, query: str) -> pl.DataFrame:
     password = next((os.environ[name] for name in _SECRETS if os.environ.get(name)), "")
     _check_reachable(parts)
     try:
-        frame = pl.read_database_uri(query, _with_password(parts, password), engine="connectorx")
+        frame = pl.read_database_uri(
+            query,
+            _with_password(parts, password),
+            engine="connectorx",
+            pre_execution_query="set session transaction read only" if parts.scheme.lower() == "mysql" else None,
+        )
     except BaseException as error:
         if type(error).__name__ == "PanicException":  # which is no Exception; connectorx raises it for odd types
             raise DataError(
