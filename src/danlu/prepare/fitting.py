@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save
 from danlu.base.files import fingerprint, read_json, write_bytes, write_json
 from danlu.base.progress import Progress
 from danlu.base.threads import in_turn
-from danlu.columns.column import FittedColumn
+from danlu.columns.column import Arrays, FittedColumn
 from danlu.columns.fillers.filler import FittedFiller
 from danlu.columns.filling import encode_column
 from danlu.columns.target import TargetRows, learns_from_target
@@ -23,6 +23,8 @@ from danlu.prepare.choose import Chosen
 from danlu.prepare.filling import fit_fillers, target_rows
 from danlu.prepare.looking import Looked, workers
 from danlu.recipe.schema import Recipe
+
+_SLICE_ROWS = 1_000_000  # encoded at once, since that takes several arrays of their size
 
 
 @dataclass(frozen=True)
@@ -134,9 +136,41 @@ def _encoded(one: Chosen, looked: Looked, beside: Beside | None) -> EncodedColum
     fitted = fit_column(one, looked, beside)
     if _is_pictures(one):
         return EncodedColumn(fitted, {})
+    arrays: Arrays = {}
+    count = len(looked.codes)
+    for start in range(0, count, _SLICE_ROWS):
+        stop = min(start + _SLICE_ROWS, count)
+        for name, some in _encode(fitted, looked, beside, start, stop).items():
+            if name not in arrays:
+                arrays[name] = np.empty((count, *some.shape[1:]), some.dtype)
+            arrays[name][start:stop] = some
+    return EncodedColumn(fitted, arrays)
+
+
+def _encode(fitted: FittedColumn, looked: Looked, beside: Beside | None, start: int, stop: int) -> Arrays:
+    """Some rows of one column."""
     if beside is None:
-        return EncodedColumn(fitted, fitted.column.encode(looked.target, fitted.state))
-    return EncodedColumn(fitted, encode_column(fitted, beside.fillers, looked.inputs, beside.training))
+        return fitted.column.encode(looked.target[start:stop], fitted.state)
+    training = None if beside.training is None else beside.training[start:stop]
+    return encode_column(fitted, beside.fillers, _Rows(looked.inputs, start, stop), training)
+
+
+@dataclass(frozen=True)
+class _Rows(Mapping[str, pl.Series]):
+    """Some rows of columns."""
+
+    columns: Mapping[str, pl.Series]
+    start: int
+    stop: int
+
+    def __getitem__(self, name: str) -> pl.Series:
+        return self.columns[name][self.start : self.stop]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.columns)
+
+    def __len__(self) -> int:
+        return len(self.columns)
 
 
 def _kept(

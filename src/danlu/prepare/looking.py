@@ -324,9 +324,13 @@ class Looking:
         train = pl.Series(looked.is_train)
         figures = {}
         with self.progress.task("measure columns", total=len(looked.chosen)) as task:
-            for name, one in looked.chosen.items():
-                values = self._values(name, looked)
-                figures[name] = figures_of(one, values.filter(train))
+            names = list(looked.chosen)
+
+            def measure(name: str) -> dict[str, Any]:
+                return figures_of(looked.chosen[name], self._values(name, looked).filter(train))
+
+            for name, found in zip(names, in_turn(measure, names, workers(len(train))), strict=True):
+                figures[name] = found
                 task.advance(1, name)
         return figures
 

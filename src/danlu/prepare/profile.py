@@ -67,7 +67,7 @@ def figures_of(one: Chosen, values: pl.Series) -> dict[str, Any]:
     if known.dtype.is_numeric():
         ordered = np.sort(known.cast(pl.Float64).to_numpy())
         finite = ordered[np.isfinite(ordered)]
-        return figures | {"distinct": _distinct(ordered)} | _numbers(finite) | _shape(one, finite)
+        return figures | {"distinct": _distinct(ordered)} | _numbers(one, finite)
     figures["distinct"] = known.n_unique()
     if not len(known):
         return figures
@@ -82,29 +82,32 @@ def _distinct(ordered: np.ndarray) -> int:
     return int((ordered[1:] != ordered[:-1]).sum()) + 1 if len(ordered) else 0
 
 
-def _numbers(ordered: np.ndarray) -> dict[str, Any]:
+def _numbers(one: Chosen, ordered: np.ndarray) -> dict[str, Any]:
     """Figures of sorted finite numbers."""
     if not len(ordered):
         return {}
     counts, edges = _histogram(ordered)
-    largest = max(abs(float(ordered[0])), abs(float(ordered[-1])), 1e-300)  # squares of large numbers would overflow
-    scaled = ordered / largest
+    mean, deviation, skew = _moments(ordered)
     return {
         "min": float(ordered[0]),
         "max": float(ordered[-1]),
-        "mean": float(scaled.mean() * largest),
-        "std": float(scaled.std() * largest),
-        "quantiles": dict(zip(map(str, _LEVELS), np.quantile(ordered, _LEVELS).tolist(), strict=True)),
+        "mean": mean,
+        "std": deviation,
+        "quantiles": {str(level): _quantile(ordered, level) for level in _LEVELS},
         "histogram": {"edges": edges.tolist(), "counts": counts.tolist()},
-    }
+    } | (_shape(one, ordered, skew) if one.type == "number" else {})
 
 
-def _shape(one: Chosen, ordered: np.ndarray) -> dict[str, Any]:
+def _quantile(ordered: np.ndarray, level: float) -> float:
+    place = level * (len(ordered) - 1)
+    below = int(place)
+    low, high = float(ordered[below]), float(ordered[min(below + 1, len(ordered) - 1)])
+    return low * (1 - (place - below)) + high * (place - below)
+
+
+def _shape(one: Chosen, ordered: np.ndarray, skew: float) -> dict[str, Any]:
     """The unit and the skewness of sorted finite numbers, and the scale that would bend them straight."""
-    if one.type != "number" or not len(ordered):
-        return {}
     unit = unit_in_name(one.name)
-    skew = skewness(ordered)
     found: dict[str, Any] = {"skew": skew} | ({"unit": unit} if unit else {})
     if abs(skew) >= _STRONG_SKEW and one.options["scale"] in ("standard", "min_max", "robust", "none"):
         bend = _bend(ordered[np.linspace(0, len(ordered) - 1, min(len(ordered), _LOOKED_AT)).astype(np.int64)])
@@ -118,10 +121,20 @@ def skewness(values: np.ndarray) -> float:
     Args:
         values: (N,) finite numbers, N ≥ 1.
     """
-    largest = max(float(np.abs(values).max()), 1e-300)
-    apart = values / largest - (values / largest).mean()
-    spread = float(np.sqrt((apart**2).mean()))
-    return float(((apart / spread) ** 3).mean()) if spread > 1e-12 else 0.0
+    return _moments(values)[2]
+
+
+def _moments(values: np.ndarray) -> tuple[float, float, float]:
+    """Mean, deviation and skewness of (N,) finite numbers; in two arrays of their size, for there may be many."""
+    largest = max(abs(float(values.min())), abs(float(values.max())), 1e-300)  # squares of large ones would overflow
+    apart = values / largest
+    mean = float(apart.mean())
+    apart -= mean
+    powers = apart * apart
+    spread = float(np.sqrt(powers.mean()))
+    powers *= apart
+    skew = float(powers.mean()) / spread**3 if spread > 1e-12 else 0.0
+    return mean * largest, spread * largest, skew
 
 
 def _bend(values: np.ndarray) -> ScaleName | None:
