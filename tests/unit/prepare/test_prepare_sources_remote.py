@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -181,6 +183,22 @@ class TestWeb:
         with pytest.raises(DanluError, match="could not write"):
             fetch(f"{web.root}/rows.csv")
 
+    def test_a_disk_that_takes_no_more_leaves_nothing_half(self, web: Web, cache: Path) -> None:
+        web.answers["/rows.csv"] = Answer(b"x,y\n" + b"1,a\n" * 100_000)
+        code = (
+            "import resource, sys\n"
+            "from danlu.base.errors import StorageError\n"
+            "from danlu.prepare.sources.remote import fetch\n"
+            "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
+            "try:\n    fetch(sys.argv[1])\n"
+            "except StorageError as error:\n    print(error.message)\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code, f"{web.root}/rows.csv"], capture_output=True, text=True, check=True
+        )
+        assert done.stdout.startswith("could not write ")
+        assert [path.name for path in cache.rglob("*") if path.is_file()] == [".lock"]
+
     def test_the_copies_are_the_user_s_alone(self, web: Web, cache: Path) -> None:
         web.answers["/rows.csv"] = Answer()
         folder = fetch(f"{web.root}/rows.csv").path.parent.parent
@@ -239,6 +257,19 @@ class TestStore:
         store.pipe("/bucket/year=2024/.hidden.csv", b"x,y\n3,b\n")
         table = read_source("memory://bucket/*/*.csv", base=tmp_path)
         assert table.frame.rows() == [("1", "a", "2023"), ("2", "b", "2024")]
+
+    def test_files_of_other_columns_are_named_by_their_addresses(self, store: Any, tmp_path: Path) -> None:
+        store.pipe("/mixed/a/1.csv", b"x,y\n1,a\n")
+        store.pipe("/mixed/b/2.csv", b"x,z\n2,b\n")
+        with pytest.raises(DataError, match="it lacks y and has z besides") as caught:
+            read_source("memory://mixed/*/*.csv", base=tmp_path)
+        assert caught.value.where == "memory://mixed/b/2.csv"
+
+    def test_a_rejected_row_of_a_glob_names_its_file(self, store: Any, tmp_path: Path) -> None:
+        store.pipe("/torn/a/1.csv", b"x,y\n1,a\n")
+        store.pipe("/torn/b/2.csv", b"x,y\n2,b\n3\n")
+        table = read_source("memory://torn/*/*.csv", base=tmp_path)
+        assert table.rejected["where"].to_list() == ["memory://torn/b/2.csv:3"]
 
     def test_a_folder_of_tables(self, store: Any, tmp_path: Path) -> None:
         for number in range(12):

@@ -104,10 +104,10 @@ def _read_remote(address: str, base: Path, reader: Source | None) -> Iterator[tu
             found = _read_all(fetched.files, base, reader, fetched.path)
         else:
             found = read_pieces(fetched.path, base=base, reader=reader)
-        for table, _ in found:
+        for table, name in found:
             where = [fetched.named(one) for one in table.rejected["where"]]
             rejected = table.rejected.with_columns(pl.Series("where", where, dtype=pl.String))
-            yield replace(table, rejected=rejected), address
+            yield replace(table, rejected=rejected), fetched.named(name)
 
 
 def _reader(name: str) -> Source:

@@ -43,10 +43,11 @@ class Fetched:
 
     def named(self, text: str) -> str:
         """A message with the address instead of the copy's place."""
-        folder = self.address if self.path.is_dir() and not self.files else self.address.rpartition("/")[0]
-        place = self.path if self.path.is_dir() else self.path.parent
-        whole = text.replace(str(self.path), self.address) if not self.files else text
-        return whole.replace(str(place), folder)
+        if self.files:  # what its files' names begin at is what stands before the first part that is not fixed
+            fixed = re.split(r"/[^/]*[*?\[]", self.address, maxsplit=1)[0]
+            return text.replace(str(self.path), fixed)
+        whole = text.replace(str(self.path), self.address)
+        return whole if self.path.is_dir() else whole.replace(str(self.path.parent), self.address.rpartition("/")[0])
 
     @contextlib.contextmanager
     def naming(self) -> Iterator[None]:
