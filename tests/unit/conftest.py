@@ -158,7 +158,8 @@ def _write_split(folder: Path, schema: Schema, rows: pl.DataFrame, first: int) -
         np.save(folder / f"{name}.npy", array)
     np.save(folder / "target.npy", schema.encode_target(rows))
     np.save(folder / "rows.npy", np.arange(first, first + rows.height))
-    rows.write_ipc(folder / "raw.arrow")
+    (folder / "raw").mkdir()
+    rows.write_ipc(folder / "raw" / "00000.arrow")
 
 
 def make_workshop(folder: Path, recipe: dict[str, Any], target: str = "income") -> Workshop:

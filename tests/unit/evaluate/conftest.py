@@ -48,7 +48,8 @@ def prepare_by_hand(folder: Path, kind: str) -> Prepared:
             np.save(folder / name / f"{key}.npy", array)
         np.save(folder / name / "target.npy", schema.encode_target(part))
         np.save(folder / name / "rows.npy", np.arange(ends[index], ends[index + 1]))
-        part.write_ipc(folder / name / "raw.arrow")
+        (folder / name / "raw").mkdir()
+        part.write_ipc(folder / name / "raw" / "00000.arrow")
     sizes = {name: ends[index + 1] - ends[index] for index, name in enumerate(SPLITS)}
     return Prepared(folder, schema, (), sizes, f"prepared {kind}", {})
 
