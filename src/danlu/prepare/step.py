@@ -38,6 +38,7 @@ from danlu.prepare.prepared import SPLITS, Finding, Prepared
 from danlu.prepare.profile import with_outliers
 from danlu.prepare.shipping import side_tables
 from danlu.prepare.sources.reading import file_hashes, plain_hash, read_data, table_hash
+from danlu.prepare.sources.remote import fetch_all
 from danlu.prepare.sources.table import PICTURES, Table
 from danlu.prepare.values import outlier_findings
 from danlu.recipe.schema import Recipe
@@ -106,6 +107,7 @@ def outlook(
     """
     masking = Masking(recipe)
     if table is None:
+        fetch_all(recipe.data, progress)
         table = masking.told(read_data(recipe.data, base=recipe.base, masked=masking.rows))
     noticed = [] if noticed is None else noticed
     looked = Looking(recipe, table, _hashes(table, progress), noticed, progress).look()

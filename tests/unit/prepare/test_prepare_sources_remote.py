@@ -82,7 +82,7 @@ def web() -> Iterator[Web]:
             """Quiet."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     made.root = f"http://127.0.0.1:{server.server_address[1]}"
     yield made
@@ -227,8 +227,8 @@ class TestWeb:
         found = survey(f"{web.root}/rows.csv?sig=geheim", None, base=tmp_path, progress=Quiet())
         assert (found.source, found.rows) == ("rows.csv?sig=…", 60)
 
-    def test_a_run_s_folder_and_its_bundle_hold_no_signature(self, web: Web, tmp_path: Path) -> None:
-        pytest.importorskip("torch")
+    @pytest.mark.parametrize("until", ["prepare", pytest.param("deploy", marks=pytest.mark.slow)])
+    def test_a_run_s_folder_and_its_bundle_hold_no_signature(self, web: Web, tmp_path: Path, until: str) -> None:
         frame = pl.DataFrame({"x": range(60), "z": [at * 7 % 13 for at in range(60)]})
         frame = frame.with_columns(pl.when(pl.col("z") > 6).then(pl.lit("a")).otherwise(pl.lit("b")).alias("y"))
         web.answers["/rows.csv?sig=geheim&part=1"] = Answer(frame.write_csv().encode())
@@ -237,10 +237,11 @@ class TestWeb:
             "evaluate": {"bootstrap": 10, "baselines": []}, "compress": {"try": []},
             "prepare": {"accept": ["leak:z"]},
         }  # fmt: skip
-        result = run(recipe_from(recipe), root=tmp_path / "runs")
-        assert result.bundle is not None
+        result = run(recipe_from(recipe), root=tmp_path / "runs", until=until)
+        assert result.new_work
+        assert (result.bundle is not None) == (until == "deploy")
         files = [path for path in (tmp_path / "runs").rglob("*") if path.is_file()]
-        assert len(files) > 10
+        assert {"resolved.yaml", "findings.json", "columns.json"} <= {path.name for path in files}
         assert not [path for path in files if b"geheim" in path.read_bytes()]
         assert not [path for path in files if "geheim" in str(path)]
 
