@@ -70,6 +70,8 @@ class SideTable:
         key = tuple(str(name) for name in values["key"])
         names = [*(f"key {place}" for place in range(len(key))), *(str(name) for name in values["columns"])]
         kinds = ["text"] * len(key) + list(values["kinds"])
+        if len(set(names)) < len(names):
+            raise DanluError("two columns of a side table have one name")
         columns = [
             _unpack(name, kind, {part: arrays.get(f"{prefix}{place}/{part}") for part in ("values", "missing", "ends")})
             for place, (name, kind) in enumerate(zip(names, kinds, strict=True))

@@ -75,6 +75,13 @@ def test_what_cannot_be_stored_is_named(values: pl.Series) -> None:
         kind_of(values)
 
 
+def test_two_columns_of_one_name_are_refused() -> None:
+    told, arrays = side().dump("p/")
+    told["columns"][1] = told["columns"][0]
+    with pytest.raises(DanluError, match="two columns of a side table have one name"):
+        SideTable.load(told, arrays, "p/")
+
+
 @pytest.mark.parametrize(
     ("name", "array", "message"),
     [

@@ -20,7 +20,7 @@ from danlu.base.runs import Run
 from danlu.columns.pictures import unreadable_reason
 from danlu.pipeline import run_key
 from danlu.prepare import prepare
-from danlu.prepare.sources.reading import content_hash, read_data
+from danlu.prepare.sources.reading import content_hash, read_data, read_rows
 from danlu.prepare.step import outlook
 from danlu.recipe.reading import read_recipe, recipe_from
 from danlu.recipe.schema import Data
@@ -162,6 +162,20 @@ class TestPrepared:
         pl.concat([rows, more]).write_csv(tmp_path / "rows.csv")
         found = outlook(recipe_from(given, base=tmp_path), Quiet())
         assert {"duplicate_rows", "repeated_rows"} <= {one.key for one in found.findings}
+
+    def test_a_table_may_name_paths_into_an_archive_itself(self, tmp_path: Path) -> None:
+        given = shop(tmp_path)
+        del given["data"]["files"]
+        rows = pl.read_csv(tmp_path / "rows.csv").with_columns(pl.format("photos.zip/all/{}", "photo").alias("photo"))
+        rows.write_csv(tmp_path / "rows.csv")
+        recipe = recipe_from(given, base=tmp_path)
+        found = outlook(recipe, Quiet()).schema
+        assert [column.type for column in found.inputs] == ["image"]
+        encoded = found.encode(read_rows("rows.csv", base=tmp_path))
+        assert encoded["image_0"].shape == (120, 6, 6, 1)
+        before = content_hash(recipe.data, base=tmp_path)
+        pack(tmp_path / "photos.zip", {"all/1.png": b"other"})
+        assert content_hash(recipe.data, base=tmp_path) != before
 
     def test_the_run_does_not_depend_on_the_place(self, tmp_path: Path) -> None:
         keys = []

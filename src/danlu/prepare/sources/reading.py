@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 
 from danlu import catalog
+from danlu.base.archives import member_of
 from danlu.base.errors import DataError
 from danlu.base.files import fingerprint, hash_file
 from danlu.base.progress import Progress, Quiet
@@ -241,8 +242,9 @@ def _resolved(table: Table, path: Path) -> Table:
         pl.when(pl.col(name).str.starts_with(os.sep)).then(pl.col(name)).otherwise(root + pl.col(name)).alias(name)
         for name in pictures
     )
-    named = {Path(one) for name in pictures for one in frame[name].drop_nulls().unique().to_list()}
-    return replace(table, frame=frame, files=(*table.files, *sorted(one for one in named if one.is_file())))
+    named = {one for name in pictures for one in frame[name].drop_nulls().unique().to_list()}
+    found = {Path(one) if os.path.isfile(one) else (member_of(one) or (None,))[0] for one in named}
+    return replace(table, frame=frame, files=(*table.files, *sorted(one for one in found if one is not None)))
 
 
 def _names_pictures(values: pl.Series) -> bool:
