@@ -134,9 +134,8 @@ def content(path: str) -> bytes | None:
     if found is None:
         return None
     place, name = found
-    archive = _OPEN.get(place)
     try:
-        return archive.read(name)
+        return _OPEN.read(place, name)
     except KeyError as error:
         raise UnreadableMemberError(f"there is no such file in {place.name}") from error
     except (zlib.error, zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError) as error:
@@ -161,6 +160,17 @@ class _Open:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._archives: OrderedDict[tuple[str, int, int, int], zipfile.ZipFile] = OrderedDict()
+
+    def read(self, path: Path, name: str) -> bytes:
+        """The bytes of a file. Raises DataError for the archive, and what `zipfile` raises for the file."""
+        archive = self.get(path)
+        with self._lock:  # an archive counts its readers, and not safely; they read and unpack side by side
+            member = archive.open(name)
+        try:
+            return member.read()
+        finally:
+            with self._lock:
+                member.close()
 
     def get(self, path: Path) -> zipfile.ZipFile:
         """The archive, checked. Raises DataError."""

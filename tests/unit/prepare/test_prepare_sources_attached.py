@@ -6,6 +6,7 @@ import io
 import struct
 import zipfile
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -259,6 +260,13 @@ class TestMembers:
         for _ in range(2):
             for number in range(7):
                 assert content(f"{tmp_path}/{number}.zip/1") == bytes([number])
+
+    def test_many_threads_read_at_once(self, tmp_path: Path) -> None:
+        files = {str(number): np.random.default_rng(number).bytes(2000 + number) for number in range(60)}
+        paths = [pack(tmp_path / f"{place}.zip", files) for place in range(6)]
+        wanted = [(f"{path}/{name}", data) for name, data in files.items() for path in paths]
+        with ThreadPoolExecutor(8) as pool:
+            assert list(pool.map(content, [path for path, _ in wanted])) == [data for _, data in wanted]
 
     def test_a_damaged_file_is_told_and_its_neighbours_are_read(self, tmp_path: Path) -> None:
         noise = np.random.default_rng(0).bytes(5000)
