@@ -202,6 +202,8 @@ class Columns(Mapping[str, pl.Series]):
 
     def _keep(self, name: str, values: pl.Series) -> None:
         self._held.pop(name, None)
+        if self._folder is not None and values.dtype != pl.Object and _size(values) > _RECENT_BYTES // 2:
+            return  # the next one would push it out
         self._held[name] = values
         if self._folder is None:
             return

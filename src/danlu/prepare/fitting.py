@@ -24,7 +24,7 @@ from danlu.prepare.filling import fit_fillers, target_rows
 from danlu.prepare.looking import Looked, workers
 from danlu.recipe.schema import Recipe
 
-_SLICE_ROWS = 1_000_000  # encoded at once, since that takes several arrays of their size
+_SLICE_ROWS = 131_072  # encoded at once, since that takes several arrays of their size
 
 
 @dataclass(frozen=True)

@@ -66,15 +66,15 @@ def figures_of(one: Chosen, values: pl.Series) -> dict[str, Any]:
     known = values.drop_nulls()
     if known.dtype.is_numeric():
         ordered = np.sort(known.cast(pl.Float64).to_numpy())
-        finite = ordered[np.isfinite(ordered)]
+        ends_finite = len(ordered) and np.isfinite(ordered[[0, -1]]).all()
+        finite = ordered if ends_finite else ordered[np.isfinite(ordered)]
         return figures | {"distinct": _distinct(ordered)} | _numbers(one, finite)
-    figures["distinct"] = known.n_unique()
     if not len(known):
-        return figures
+        return figures | {"distinct": 0}
     if known.dtype.is_temporal():
-        return figures | _times(known)
+        return figures | {"distinct": known.n_unique()} | _times(known)
     if one.finding == "text":
-        return figures | {"examples": examples(one.name, known)}
+        return figures | {"distinct": known.n_unique(), "examples": examples(one.name, known)}
     return figures | _texts(known.cast(pl.String))
 
 
@@ -190,5 +190,9 @@ def _times(values: pl.Series) -> dict[str, Any]:
 
 
 def _texts(values: pl.Series) -> dict[str, Any]:
-    top = values.alias("value").value_counts(sort=True).sort(["count", "value"], descending=[True, False]).head(_TOP)
-    return {"top": [{"value": value[:200], "count": count} for value, count in top.iter_rows()]}
+    counted = values.alias("value").value_counts()
+    top = counted.sort(["count", "value"], descending=[True, False]).head(_TOP)
+    return {
+        "distinct": counted.height,
+        "top": [{"value": value[:200], "count": count} for value, count in top.iter_rows()],
+    }
