@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
+from danlu.base import seeds
 from danlu.base.archives import mark
 from danlu.prepare.choose import Chosen
 
@@ -120,7 +121,7 @@ class Audited:
         """(N,) uint64, equal where all inputs are; see `compared`."""
         return self.keys(self.compared)
 
-    @cached_property
+    @property
     def row_keys(self) -> np.ndarray:
         """(N,) uint64, equal where all inputs and the target are."""
         return self.with_target(self.input_keys)
@@ -178,3 +179,9 @@ def in_slices(values: pl.Series) -> Iterator[tuple[int, pl.Series]]:
 def where(values: pl.Series, tell: Callable[[pl.Series], pl.Series]) -> pl.Series:
     """(N,) what `tell` says of a column, some rows at a time."""
     return pl.concat([tell(some) for _, some in in_slices(values)]) if len(values) else tell(values)
+
+
+def drawn(name: str, count: int, most: int) -> np.ndarray:
+    """At most `most` of the places 0 … count - 1, drawn by chance, in no order; the same for a name at every time."""
+    random = seeds.generator(0, name)
+    return random.permutation(count) if count <= most else random.choice(count, most, replace=False)

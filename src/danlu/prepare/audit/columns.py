@@ -7,8 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 
-from danlu.base import seeds
-from danlu.prepare.audit.audited import Audited
+from danlu.prepare.audit.audited import Audited, drawn
 from danlu.prepare.prepared import Finding
 from danlu.prepare.splits import TRAIN
 
@@ -45,7 +44,7 @@ def find_collinear(data: Audited) -> list[Finding]:
     count = len(data.codes)
     if count < _MIN_ROWS:
         return []
-    rows = pl.Series(np.sort(seeds.generator(0, "collinear").permutation(count)[:_MAX_ROWS]))
+    rows = pl.Series(np.sort(drawn("collinear", count, _MAX_ROWS)))
     some = {
         name: values.gather(rows) for name, values in data.of_type("number", "category", "boolean", "datetime").items()
     }

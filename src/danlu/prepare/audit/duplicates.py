@@ -28,7 +28,8 @@ def find_duplicates(data: Audited) -> list[Finding]:
     if not data.compared:
         return []
     keys = data.row_keys
-    train, test = np.sort(keys[data.codes == TRAIN]), keys[data.codes == TEST]
+    train, test = keys[data.codes == TRAIN], keys[data.codes == TEST]
+    train.sort()
     shared = found_in(test, train)
     found = []
     if shared.any():

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 
-from danlu.base import seeds
 from danlu.columns.category import read_categories
-from danlu.prepare.audit.audited import Audited, Some
+from danlu.prepare.audit.audited import Audited, Some, drawn
 from danlu.prepare.prepared import Finding
 
 # Strong but honest columns stay below: a petal's width names 96 % of iris flowers, the worst radius 91 % of tumours.
@@ -39,7 +38,7 @@ def leaks_among(columns: Mapping[str, pl.Series], target: pl.Series) -> list[Fin
         columns: name → (N,) parsed values: numbers, texts, booleans or times.
         target: (N,) parsed: numbers, texts or booleans, none null.
     """
-    order = seeds.generator(0, "leaks").permutation(len(target))[:_MAX_ROWS]
+    order = drawn("leaks", len(target), _MAX_ROWS)
     truth = target.gather(order)
     found = []
     for name, values in columns.items():

@@ -24,17 +24,15 @@ def find_near_duplicates(data: Audited) -> list[Finding]:
     """
     if not data.parsed:
         return []  # texts alone are compared by `find_alike_texts`
-    train, test = data.codes == TRAIN, data.codes == TEST
+    exact = _tested_and_trained(data, data.row_keys)
     keys, changed = _keys(data, 0.0)
     if not changed:
         return []
-    exact = found_in(data.row_keys[test], np.sort(data.row_keys[train]))
-    near = found_in(keys[test], np.sort(keys[train])) & ~exact
+    near = _tested_and_trained(data, keys) & ~exact
     if near.mean() < _MIN_SHARE * _SEEN_BY_ONE:
         return []
     # What lies across a step of one grid lies within one of the other.
-    keys, _ = _keys(data, 0.5)
-    near |= found_in(keys[test], np.sort(keys[train])) & ~exact
+    near |= _tested_and_trained(data, _keys(data, 0.5)[0]) & ~exact
     share = float(near.mean())
     every = max(1, len(data.codes) // SOME_ROWS)
     some = (values.gather_every(every) for values in data.parsed.values())
@@ -47,12 +45,19 @@ def find_near_duplicates(data: Audited) -> list[Finding]:
             severity="warning",
             message=f"{near.sum():,} of {len(near):,} test rows ({share:.1%}) are training rows but for the last "
             "digits of numbers or the way texts are written",
-            rows=tuple(data.rows[test][near][:20].tolist()),
+            rows=tuple(data.rows[data.codes == TEST][near][:20].tolist()),
             remedy="if they are the same cases, remove the copies, or split by a group that keeps them together "
             "(prepare.split.by.group)",
             evidence={"test_rows": len(near), "near": int(near.sum()), "share": share},
         )
     ]
+
+
+def _tested_and_trained(data: Audited, keys: np.ndarray) -> np.ndarray:
+    """(test rows,) bool, whether a training row has the same key."""
+    train = keys[data.codes == TRAIN]
+    train.sort()
+    return found_in(keys[data.codes == TEST], train)
 
 
 def _keys(data: Audited, shift: float) -> tuple[np.ndarray, bool]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from danlu.base import seeds
-from danlu.prepare.audit.audited import Audited
+from danlu.prepare.audit.audited import Audited, drawn
 from danlu.prepare.audit.trees import features, out_of_fold, there_are_trees
 from danlu.prepare.prepared import Finding
 from danlu.prepare.splits import TRAIN
@@ -31,8 +30,8 @@ def find_label_noise(data: Audited) -> list[Finding]:
     columns = data.of_type("number", "category", "boolean", "datetime")
     if not data.has_classes or not columns or not there_are_trees():
         return []
-    rows = seeds.generator(0, "label noise").permutation(np.flatnonzero(data.codes == TRAIN))[:_MAX_ROWS]
-    rows = np.sort(rows)
+    train = np.flatnonzero(data.codes == TRAIN)
+    rows = np.sort(train[drawn("label noise", len(train), _MAX_ROWS)])
     labels, classes = np.unique(data.target.gather(rows).cast(pl.String).to_numpy(), return_inverse=True)
     counts = np.bincount(classes)
     if len(rows) < _MIN_ROWS or not 2 <= len(counts) <= _MAX_CLASSES or counts.min() < _MIN_CLASS_ROWS:
