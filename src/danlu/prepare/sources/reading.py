@@ -27,7 +27,7 @@ from danlu.prepare.sources.frame import is_frame, to_polars
 from danlu.prepare.sources.hugging_face import is_hugging_face
 from danlu.prepare.sources.idx import is_idx
 from danlu.prepare.sources.image_folder import is_image_folder
-from danlu.prepare.sources.joining import joined
+from danlu.prepare.sources.joining import Joining
 from danlu.prepare.sources.packing import files_in, packing
 from danlu.prepare.sources.remote import fetch
 from danlu.prepare.sources.sql import Sql
@@ -311,38 +311,37 @@ def read_data(data: Data, *, base: Path, folder: Path | None = None, masked: Mas
         data: the recipe's section.
         base: the folder that relative paths are below.
         folder: where rows go that are too many to hold.
-        masked: what rows go through, in portions, before anything is done with them but the joins.
+        masked: what rows go through, in portions, before anything is done with them but the joins, and before any of
+            them reaches a disk.
 
     Raises:
         DataError: nothing is there, it cannot be read, the splits' columns differ, or a side table does not fit.
     """
-    if not data.join:
-        return _read_splits(data, base, Rows(folder), masked)
-    # The keys are masked after they were looked up; until then no row may reach a disk.
-    table = _read_splits(data, base, Rows(folder, spills=masked is unmasked), unmasked)
+    joins = []
     for join in data.join:
-        reader = join.reader.build("sources") if join.reader else None
-        table = joined(table, read_source(join.source, base=base, reader=reader), join, data.missing_values)
-    table = Attached(data, base)(table)
-    return table if masked is unmasked else replace(table, frame=masked(table.held))
+        side = read_source(join.source, base=base, reader=join.reader.build("sources") if join.reader else None)
+        joins.append(Joining(side, join, data.missing_values))
+    rows, attached = Rows(folder), Attached(data, base)
+    for table, name in _splits(data, base):
+        for joining in joins:
+            table = joining.join(table)
+        table = attached(table)
+        rows.add(replace(table, frame=masked(table.held)), name)
+    table = rows.table()
+    return replace(table, findings=(*table.findings, *(one for joining in joins for one in joining.findings())))
 
 
-def _read_splits(data: Data, base: Path, rows: Rows, masked: Mask) -> Table:
+def _splits(data: Data, base: Path) -> Iterator[tuple[Table, str]]:
+    """The rows of the one source, or of the files for each split with its name; in pieces."""
     reader = data.reader.build("sources") if data.reader else None
-    attached = Attached(data, base)
     if data.source is not None:
-        for piece, name in read_pieces(data.source, base=base, reader=reader):
-            table = piece if data.join else attached(piece)
-            rows.add(replace(table, frame=masked(table.held)), name)
-        return rows.table()
+        yield from read_pieces(data.source, base=base, reader=reader)
+        return
     for split in ("train", "validation", "test"):
-        if getattr(data, split) is None:
-            continue
-        for piece, _ in read_pieces(getattr(data, split), base=base, reader=reader):
-            table = piece if data.join else attached(piece)
-            words = np.full(table.held.height, split, dtype="U10")
-            rows.add(replace(table, frame=masked(table.held), split=words), f"data.{split}")
-    return rows.table()
+        if getattr(data, split) is not None:
+            for table, _ in read_pieces(getattr(data, split), base=base, reader=reader):
+                words = np.full(table.held.height, split, dtype="U10")
+                yield replace(table, split=words), f"data.{split}"
 
 
 def content_hash(data: Data, *, base: Path, masked: Mask = unmasked) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,11 +108,10 @@ class Rows:
 
     Args:
         folder: where they are written once they are too many to hold; see `columnar.Gathering`.
-        spills: whether they may be; if not, all are held.
     """
 
-    def __init__(self, folder: Path | None = None, *, spills: bool = True) -> None:
-        self._frames = Gathering(folder) if spills else Gathering(held_bytes=sys.maxsize)
+    def __init__(self, folder: Path | None = None) -> None:
+        self._frames = Gathering(folder)
         self._first: tuple[list[str], str] | None = None
         self._last = ""
         self._target: str | None = None
@@ -145,7 +143,7 @@ class Rows:
         self._num_read += table.num_read
         self._files += table.files
         self._findings += [one for one in table.findings if one not in self._findings]
-        if table.values_hash:
+        if table.values_hash and table.values_hash not in self._hashes[-1:]:
             self._hashes.append(table.values_hash)
 
     def table(self) -> Table:
