@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import hashlib
 import json
 import os
@@ -140,6 +141,7 @@ def fingerprint(*values: Any) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
+@functools.cache
 def code_version() -> str:
     """A hash of the package's own sources: a step is done again when the code that did it has changed."""
     root = Path(__file__).parent.parent
