@@ -222,7 +222,7 @@ class Schema:
 
         def one(item: Mapping[str, Any]) -> FittedColumn:
             kind: type[Column] = catalog.find("columns", item["type"])
-            state = kind.state_type.load(item["state"], _below(arrays, f"{item['name']}/"))
+            state = kind.state_type.load(item["state"], _directly_below(arrays, item["name"]))
             return FittedColumn(item["name"], item["type"], dict(item["options"]), state)
 
         def filler(place: int, item: Mapping[str, Any]) -> FittedFiller:
@@ -267,3 +267,9 @@ def _side_prefix(place: int) -> str:
 def _below(arrays: Mapping[str, np.ndarray], prefix: str) -> Arrays:
     """The arrays whose names begin so, without that."""
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
+def _directly_below(arrays: Mapping[str, np.ndarray], column: str) -> Arrays:
+    """The arrays of one column without its name; those of a column `a/b` are none of a column `a`."""
+    places = {name: name.rpartition("/") for name in arrays}
+    return {field: arrays[name] for name, (above, _, field) in places.items() if above == column}

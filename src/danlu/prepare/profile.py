@@ -20,15 +20,31 @@ _TOP = 10
 # A lognormal column of deviation 0.6 has 2.3; counts of a mean above 0.3 stay below.
 _STRONG_SKEW = 2.0
 _MENDED_SKEW = 1.0
+_STRAIGHT_SCALES = ("standard", "min_max", "robust", "none")  # which leave a skew as it is
 _LOOKED_AT = 5_000
 _NUM_EXAMPLES = 3
 _EXAMPLE_LETTERS = 300
 _LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
-def with_outliers(figures: Mapping[str, Mapping[str, Any]], schema: Schema) -> dict[str, dict[str, Any]]:
-    """Figures of every column, and `outliers` (`low`, `high`, `below`, `above`) where the recipe caps or marks them."""
-    found = {name: dict(one) for name, one in figures.items()}
+def figures_now(
+    figures: Mapping[str, Mapping[str, Any]], chosen: Mapping[str, Chosen], schema: Schema
+) -> dict[str, dict[str, Any]]:
+    """Figures of every column with what depends on how it is encoded now: they may have been kept from an earlier run.
+
+    Args:
+        figures: column → its figures, see `figures_of`.
+        chosen: every column's type and options.
+        schema: the fitted columns.
+
+    Returns:
+        The figures with `outliers` (`low`, `high`, `below`, `above`) where the recipe caps or marks them, the `options`
+        that were inferred, and no `bend` where the recipe's scale bends the column already.
+    """
+    found = {name: dict(one) | {"options": dict(chosen[name].inferred)} for name, one in figures.items()}
+    for name, one in found.items():
+        if "bend" in one and chosen[name].options["scale"] not in _STRAIGHT_SCALES:
+            del one["bend"]
     for column in (*schema.inputs, schema.target):
         if isinstance(column.state, NumberState) and column.state.bounds:
             found[column.name]["outliers"] = _outliers(column.state)
@@ -109,7 +125,7 @@ def _shape(one: Chosen, ordered: np.ndarray, skew: float) -> dict[str, Any]:
     """The unit and the skewness of sorted finite numbers, and the scale that would bend them straight."""
     unit = unit_in_name(one.name)
     found: dict[str, Any] = {"skew": skew} | ({"unit": unit} if unit else {})
-    if abs(skew) >= _STRONG_SKEW and one.options["scale"] in ("standard", "min_max", "robust", "none"):
+    if abs(skew) >= _STRONG_SKEW:
         bend = _bend(ordered[np.linspace(0, len(ordered) - 1, min(len(ordered), _LOOKED_AT)).astype(np.int64)])
         found |= {"bend": bend} if bend else {}
     return found

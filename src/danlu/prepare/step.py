@@ -35,7 +35,7 @@ from danlu.prepare.looked import MIN_ROWS, early_sections, load_looked, write_lo
 from danlu.prepare.looking import Looked, Looking
 from danlu.prepare.mask import Masking, mask_key, masks_of
 from danlu.prepare.prepared import SPLITS, Finding, Prepared
-from danlu.prepare.profile import with_outliers
+from danlu.prepare.profile import figures_now
 from danlu.prepare.shipping import side_tables
 from danlu.prepare.sources.reading import file_hashes, plain_hash, read_data, table_hash
 from danlu.prepare.sources.remote import fetch_all
@@ -244,7 +244,7 @@ class _Preparation:
         write_json(folder / "columns.json", description, sync=False)
         packed = save({name: np.ascontiguousarray(one) for name, one in arrays.items()})
         write_bytes(folder / "columns.safetensors", packed, sync=False)
-        write_json(folder / "profile.json", with_outliers(looked.figures, schema), sync=False)
+        write_json(folder / "profile.json", figures_now(looked.figures, looked.chosen, schema), sync=False)
         write_json(folder / "findings.json", reports.to_json(self.noticed), sync=False)
         write_json(folder / "prepare.json", {"sizes": _sizes(looked.codes)}, sync=False)
 

@@ -303,3 +303,14 @@ def test_pieces_of_columnar_files_are_the_whole(tmp_path: Path, suffix: str) -> 
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(DataError, match="is not a whole Parquet or Arrow file"):
         list(ShortParquet().pieces(path, base=tmp_path) or ())
+
+
+def test_the_profile_of_a_table_seen_before_tells_of_the_scales_and_options_of_now(tmp_path: Path, table: Path) -> None:
+    changed: dict[str, Any] = {"score": {"scale": "log"}, "buys": {"type": "category", "unseen": "error"}}
+    first, _ = prepared(tmp_path, table, buys="category")
+    assert first.profile["score"]["bend"]
+    again, tasks = prepared(tmp_path, table, "x-0002", **changed)
+    assert "look at columns" not in tasks
+    fresh, _ = prepared(tmp_path / "elsewhere", table, **changed)
+    assert "bend" not in again.profile["score"]
+    assert again.profile == fresh.profile
