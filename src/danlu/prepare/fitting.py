@@ -21,7 +21,7 @@ from danlu.columns.target import TargetRows, learns_from_target
 from danlu.prepare.cache import cached
 from danlu.prepare.choose import Chosen
 from danlu.prepare.filling import fit_fillers, target_rows
-from danlu.prepare.looking import Looked, workers
+from danlu.prepare.looked import Looked, workers
 from danlu.recipe.schema import Recipe
 
 _SLICE_ROWS = 131_072  # encoded at once, since that takes several arrays of their size

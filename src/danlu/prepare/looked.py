@@ -1,27 +1,67 @@
-"""What was seen of a large table, kept on disk: a recipe that changes no more than how columns are encoded finds it."""
+"""What was seen of a table; of a large one it is kept, for recipes that change no more than how columns are encoded."""
 
 from __future__ import annotations
 
 import dataclasses
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from danlu import catalog
 from danlu.base.files import read_json, write_json
+from danlu.base.threads import num_cores
 from danlu.columns.inference import Inferred
 from danlu.prepare import findings as reports
-from danlu.prepare.choose import combined, said_of
+from danlu.prepare.choose import Chosen, combined, said_of
 from danlu.prepare.columnar import Columns
-from danlu.prepare.looking import Looked
 from danlu.prepare.prepared import Finding
+from danlu.prepare.splits import TRAIN
 from danlu.recipe.schema import Recipe
 
 # Smaller tables are looked at again sooner than they are found.
 MIN_ROWS = 100_000
+_MOST_CELLS = 8_000_000  # in memory at once, of a few hundred bytes each
+
+
+@dataclass(frozen=True)
+class Looked:
+    """The rows in use, split, with their columns' parsed values.
+
+    Attributes:
+        chosen: every column's type and options, in the data's order.
+        inputs: (N,) parsed values of each input that is used.
+        target: (N,) parsed, none null.
+        codes: (N,) int8, an index into `SPLITS`.
+        rows: (N,) int64, numbers in the source.
+        figures: column → figures of its training rows, see `profile.figures_of`.
+    """
+
+    chosen: Mapping[str, Chosen]
+    inputs: Columns
+    target: pl.Series
+    codes: np.ndarray
+    rows: np.ndarray
+    figures: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def is_train(self) -> np.ndarray:
+        """(N,) bool."""
+        trains: np.ndarray = self.codes == TRAIN
+        return trains
+
+    def values(self, name: str) -> pl.Series:
+        """(N,) parsed values of an input or of the target."""
+        return self.target if name == self.target.name else self.inputs[name]
+
+
+def workers(num_rows: int) -> int:
+    """Columns that are worked at side by side: as many as there are processors, while they need little memory."""
+    return num_cores(_MOST_CELLS // max(1, num_rows))
 
 
 def early_sections(recipe: Recipe, sections: Mapping[str, Any]) -> dict[str, Any]:

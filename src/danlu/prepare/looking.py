@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from danlu.base.errors import DataError, Fault, RecipeError
 from danlu.base.progress import Progress
-from danlu.base.threads import in_turn, num_cores
+from danlu.base.threads import in_turn
 from danlu.columns.column import nulled
 from danlu.columns.datetime import Datetime
 from danlu.columns.number import Number, read_fractions
@@ -36,6 +36,7 @@ from danlu.prepare.choose import (
 )
 from danlu.prepare.columnar import Columns, smallest
 from danlu.prepare.filling import check_fillers
+from danlu.prepare.looked import Looked, workers
 from danlu.prepare.prepared import Finding
 from danlu.prepare.profile import figures_of
 from danlu.prepare.rows import (
@@ -52,39 +53,7 @@ from danlu.prepare.splits import LEFT_OUT, TRAIN, Keys, split_rows
 from danlu.prepare.values import missing_word_findings, spelling_findings
 from danlu.recipe.schema import Recipe, SplitBy
 
-_MOST_CELLS = 8_000_000  # in memory at once, of a few hundred bytes each
 _CLASSES = ("category", "boolean")
-
-
-@dataclass(frozen=True)
-class Looked:
-    """The rows in use, split, with their columns' parsed values.
-
-    Attributes:
-        chosen: every column's type and options, in the data's order.
-        inputs: (N,) parsed values of each input that is used.
-        target: (N,) parsed, none null.
-        codes: (N,) int8, an index into `SPLITS`.
-        rows: (N,) int64, numbers in the source.
-        figures: column → figures of its training rows, see `profile.figures_of`.
-    """
-
-    chosen: Mapping[str, Chosen]
-    inputs: Columns
-    target: pl.Series
-    codes: np.ndarray
-    rows: np.ndarray
-    figures: Mapping[str, Mapping[str, Any]]
-
-    @property
-    def is_train(self) -> np.ndarray:
-        """(N,) bool."""
-        trains: np.ndarray = self.codes == TRAIN
-        return trains
-
-    def values(self, name: str) -> pl.Series:
-        """(N,) parsed values of an input or of the target."""
-        return self.target if name == self.target.name else self.inputs[name]
 
 
 @dataclass(frozen=True)
@@ -97,11 +66,6 @@ class _Seen:
     unused: pl.Series | None = None
     wrong: tuple[DataError, ...] = ()
     faults: tuple[Fault, ...] = ()
-
-
-def workers(num_rows: int) -> int:
-    """Columns that are worked at side by side: as many as there are processors, while they need little memory."""
-    return num_cores(_MOST_CELLS // max(1, num_rows))
 
 
 class Looking:

@@ -28,11 +28,11 @@ from danlu.columns.masking import Masks
 from danlu.columns.schema import Schema
 from danlu.prepare import findings as reports
 from danlu.prepare.cache import cached, partial_folder
+from danlu.prepare.columnar import Columns
 from danlu.prepare.encode import write_raw, write_splits
 from danlu.prepare.filling import filled_findings
 from danlu.prepare.fitting import Beside, fit_beside, fit_column, fit_columns
-from danlu.prepare.looked import MIN_ROWS, early_sections, load_looked, write_looked
-from danlu.prepare.looking import Looked, Looking
+from danlu.prepare.looked import MIN_ROWS, Looked, early_sections, load_looked, write_looked
 from danlu.prepare.mask import Masking, mask_key, masks_of
 from danlu.prepare.prepared import SPLITS, Finding, Prepared
 from danlu.prepare.profile import figures_now
@@ -110,6 +110,8 @@ def outlook(
         fetch_all(recipe.data, progress)
         table = masking.told(read_data(recipe.data, base=recipe.base, masked=masking.rows))
     noticed = [] if noticed is None else noticed
+    from danlu.prepare.looking import Looking
+
     looked = Looking(recipe, table, _hashes(table, progress), noticed, progress).look()
     target = fit_column(looked.chosen[looked.target.name], looked, None)
     beside = fit_beside(looked, target, recipe)
@@ -216,19 +218,28 @@ class _Preparation:
             self.noticed[:] = findings
             _link(place, folder, ("validation", "test", "rejected.parquet"))
         else:
-            looking = Looking(self.recipe, self._read(), self.hashes, self.noticed, self.progress)
-            looked = looking.look()
-            _write_rows(looking, looked, folder)
+            looked, _ = self._looked(folder, None)
         reports.refuse(self.noticed, self.recipe.prepare.accept)
         self._finish(looked, folder, self.root if kept else None)
 
     def _look(self, folder: Path) -> None:
         """Look at a large table, and keep what was seen. Raises DataError, RecipeError."""
-        looking = Looking(self.recipe, self._read(), self.hashes, self.noticed, self.progress, folder)
+        looked, parsed = self._looked(folder, folder)
+        write_looked(folder, looked, parsed, self.noticed)
+
+    def _looked(self, folder: Path, columns: Path | None) -> tuple[Looked, Columns]:
+        """What is seen of the rows, those that are kept raw written to a folder; parsed columns go to `columns`."""
+        # Imported here: where everything is found again nothing is looked at.
+        from danlu.prepare.looking import Looking
+
+        looking = Looking(self.recipe, self._read(), self.hashes, self.noticed, self.progress, columns)
         looked = looking.look()
         reports.refuse(self.noticed, self.recipe.prepare.accept)
-        _write_rows(looking, looked, folder)
-        write_looked(folder, looked, looking.parsed, self.noticed)
+        names = [*looked.inputs, looked.target.name]
+        write_raw(looking.table.frame, names, looking.places, looked.codes, folder)
+        if looking.table.rejected.height:
+            looking.table.rejected.sort("row").write_parquet(folder / "rejected.parquet")
+        return looked, looking.parsed
 
     def _finish(self, looked: Looked, folder: Path, root: Path | None) -> None:
         """Fit, encode, pack and write."""
@@ -256,13 +267,6 @@ def _filled(fitted: Sequence[FittedColumn], beside: Beside, looked: Looked) -> l
 def _is_large(table: Table) -> bool:
     """Whether what is seen of a table is worth keeping: many rows, and no pictures, which are kept encoded only."""
     return table.frame.height >= MIN_ROWS and not _has_pictures(table) and not table.holds_pictures
-
-
-def _write_rows(looking: Looking, looked: Looked, folder: Path) -> None:
-    """The validation and test rows as they were read, and the rejected ones."""
-    write_raw(looking.table.frame, [*looked.inputs, looked.target.name], looking.places, looked.codes, folder)
-    if looking.table.rejected.height:
-        looking.table.rejected.sort("row").write_parquet(folder / "rejected.parquet")
 
 
 def _link(source: Path, folder: Path, names: Sequence[str]) -> None:
