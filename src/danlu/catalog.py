@@ -67,6 +67,8 @@ CATALOG: dict[str, dict[str, str]] = {
         "adam": "danlu.train.optimizers:Adam",
         "adamw": "danlu.train.optimizers:AdamW",
         "rmsprop": "danlu.train.optimizers:RmsProp",
+        "adagrad": "danlu.train.optimizers:Adagrad",
+        "muon": "danlu.train.muon:Muon",
     },
     "schedules": {
         "constant": "danlu.train.schedules:Constant",

@@ -459,7 +459,9 @@ class Evaluate(Section):
     bootstrap: Annotated[int, Ge(0), Le(100_000)] = 1000
     confidence: Annotated[float, Gt(0), Lt(1)] = 0.95
     baselines: list[Literal["majority", "boosting"]] = ["majority", "boosting"]
+        clip_value: largest absolute value of each gradient, applied before `clip_norm`; none does not clip.
 
+        decay: what `weight_decay` and `l1` touch: `matrices`, or `all`, which adds biases, norms and embeddings.
 
 class Compress(Section):
     """Step 5.
@@ -472,12 +474,21 @@ class Compress(Section):
 
     model_config = ConfigDict(validate_by_name=True, validate_by_alias=True, serialize_by_alias=True)
 
+    clip_value: Annotated[float, Gt(0)] | None = None
     variants: list[Annotated[Choice, Component("variants")]] = Field(default=[Choice(name="int8_dynamic")], alias="try")
+    decay: Literal["matrices", "all"] = "matrices"
     max_drop: Annotated[float, Ge(0), Le(1)] = 0.01
     batch_size: Annotated[int, Ge(1)] = 1
 
     @field_validator("variants")
     @classmethod
+    @model_validator(mode="after")
+    def _decays_something(self) -> Self:
+        if self.decay == "all" and not self.l1 and not self.optimizer.options.get("weight_decay"):
+            message = "is all, but neither train.optimizer.weight_decay nor train.l1 is set"
+            raise located([(("decay",), "all", wrong(message, "set one of them, or remove it"))])
+        return self
+
     def _named_once(cls, variants: list[Choice]) -> list[Choice]:
         names = [variant.name for variant in variants]
         twice = [index for index, name in enumerate(names) if name in names[:index]]

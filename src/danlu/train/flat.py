@@ -6,45 +6,78 @@ Measured against an optimizer over a list of tensors: a step of a small dense ne
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from danlu.train.groups import ORDER, Group, parameter_groups
+
 _ALIGN = 16  # floats: 64 bytes, a cache line
+
+
+@dataclass(frozen=True)
+class Region:
+    """A stretch of the flat buffers whose weights an optimizer may treat alike.
+
+    Attributes:
+        group: which weights lie there.
+        start: its first number.
+        stop: one past its last, padding included.
+        matrices: (start, rows, columns) of each weight there, from the region's start; only of the group `hidden`.
+    """
+
+    group: Group
+    start: int
+    stop: int
+    matrices: tuple[tuple[int, int, int], ...]
 
 
 class FlatParameters:
     """A network's trainable parameters moved into one flat buffer; the modules keep working, on views of it.
 
-    Matrices come first and are decayed; biases, norms and other vectors come after and are not.
+    Matrices come first and are decayed; biases, norms, embeddings and other vectors come after and are not
+    (`train/groups.py`).
 
     Attributes:
-        values: (P,) float32, all parameters with a little padding.
-        gradients: (P,) float32, filled by backward.
-        num_decayed: how many of `values` weight decay and L1 touch: the first ones.
+        values: (P,) in the parameters' dtype, all parameters with a little padding.
+        gradients: (P,), filled by backward.
+        places: parameter → (start, stop) in the buffers.
+        regions: the groups' stretches, in order, none empty.
     """
 
     def __init__(self, network: nn.Module) -> None:
-        named = [(name, parameter) for name, parameter in network.named_parameters() if parameter.requires_grad]
-        decayed = [item for item in named if item[1].dim() > 1]
-        others = [item for item in named if item[1].dim() <= 1]
+        parameters = dict(network.named_parameters())
+        groups = parameter_groups(network)
         self.places: dict[str, tuple[int, int]] = {}
+        regions: list[Region] = []
         end = 0
-        for group in (decayed, others):
-            for name, parameter in group:
+        for group in ORDER:
+            start, matrices = end, []
+            for name in (name for name, own in groups.items() if own == group):
+                parameter = parameters[name]
                 self.places[name] = (end, end + parameter.numel())
+                if group == "hidden":
+                    matrices.append((end - start, len(parameter), parameter.numel() // len(parameter)))
                 end += -(-parameter.numel() // _ALIGN) * _ALIGN
-            if group is decayed:
-                self.num_decayed = end
-        device = named[0][1].device
-        self.values = torch.zeros(end, device=device)
-        self.gradients = torch.zeros(end, device=device)
-        for name, parameter in named:
+            if end > start:
+                regions.append(Region(group, start, end, tuple(matrices)))
+        self.regions = tuple(regions)
+        first = parameters[next(iter(groups))]
+        self.values = torch.zeros(end, device=first.device, dtype=first.dtype)
+        self.gradients = torch.zeros_like(self.values)
+        for name in groups:
+            parameter = parameters[name]
             with torch.no_grad():
                 view = _view(self.values, self.places[name], parameter)
                 view.copy_(parameter)
                 parameter.data = view
                 parameter.grad = _view(self.gradients, self.places[name], parameter)
+
+    @property
+    def num_matrices(self) -> int:
+        """How many of `values` belong to matrices, which are decayed: the first ones."""
+        return max((region.stop for region in self.regions if region.group != "rest"), default=0)
 
     def largest_gradients(self, count: int = 8) -> list[tuple[str, float]]:
         """(parameter, largest absolute gradient), largest first; what is not a number comes before all."""

@@ -90,7 +90,9 @@ class Loop:
         torch.manual_seed(self.seed)
         self.flat = FlatParameters(self.network)
         self.slots = {name: torch.zeros_like(self.flat.values) for name in self.optimizer.slots}
-        self.segments = segments(self.flat.values, self.flat.gradients, self.slots, self.flat.num_decayed)
+        decay_all = self.section.decay == "all"
+        self.segments = segments(self.flat, self.slots, self.optimizer, decay_all=decay_all)
+        self.num_decayed = len(self.flat.values) if decay_all else self.flat.num_matrices
         found = load_checkpoint(self.folder / "last.safetensors", self.flat, self.network, self.slots, self.inputs)
         self.position = found or Position(schedule=self.schedule.start())
         if found and found.history:
@@ -133,8 +135,10 @@ class Loop:
                 self._refuse(batch, value)
             total += value * share
         if self.section.l1:
-            first = slice(0, self.flat.num_decayed)
+            first = slice(0, self.num_decayed)
             self.flat.gradients[first].add_(self.flat.values[first].sign(), alpha=self.section.l1)
+        if self.section.clip_value:
+            self.flat.gradients.clamp_(-self.section.clip_value, self.section.clip_value)
         if self.section.clip_norm:
             norm = self.flat.gradients.norm()
             self.flat.gradients.mul_((self.section.clip_norm / (norm + 1e-6)).clamp(max=1.0))

@@ -1,4 +1,4 @@
-"""How weights follow gradients: torch's own fused kernels, called on the flat buffers.
+"""How weights follow gradients: torch's own fused kernels, called on the flat buffers (Muon: `train/muon.py`).
 
 `torch.optim` is not imported: its optimizers bring in the compiler, which takes longer to import than torch itself. Nor
 is torch, before the first step: a recipe is read, and its faults are told, without it.
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated, ClassVar, Protocol
 
 from annotated_types import Ge, Gt, Lt
 from pydantic import Strict
@@ -18,25 +18,47 @@ from pydantic import Strict
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from danlu.train.flat import FlatParameters
+
 Beta = Annotated[float, Ge(0), Lt(1)]
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A part of the flat buffers that is stepped together: `decay` says whether weight decay touches it."""
+    """A part of the flat buffers that is stepped together.
+
+    Attributes:
+        values: (S,) weights.
+        gradients: (S,).
+        slots: the optimizer's tensors, (S,) each.
+        decay: whether weight decay touches it.
+        matrices: (start, rows, columns) of the hidden matrices of which it is made; empty where it is stepped number by
+            number.
+    """
 
     values: Tensor
     gradients: Tensor
     slots: Mapping[str, Tensor]
     decay: bool
+    matrices: tuple[tuple[int, int, int], ...] = ()
 
 
 class Optimizer(Protocol):
-    """What the loop needs of an optimizer."""
+    """What the loop needs of an optimizer.
+
+    Attributes:
+        by_matrix: whether it steps hidden matrices as matrices, not number by number.
+    """
+
+    by_matrix: ClassVar[bool]
 
     @property
     def lr(self) -> float:
         """Step size before the schedule."""
+
+    @property
+    def weight_decay(self) -> float:
+        """How strongly weights are drawn to zero."""
 
     @property
     def slots(self) -> tuple[str, ...]:
@@ -54,8 +76,10 @@ class Sgd:
         lr: step size.
         momentum: share of the last step that goes on.
         nesterov: look ahead by the momentum before taking the gradient.
-        weight_decay: added to the gradient as this times the weight; biases and norms are spared.
+        weight_decay: added to the gradient as this times the weight; see `train.decay`.
     """
+
+    by_matrix: ClassVar[bool] = False
 
     lr: Annotated[float, Gt(0)] = 0.05
     momentum: Beta = 0.9
@@ -95,8 +119,10 @@ class Adam:
         lr: step size.
         betas: shares of the old running means kept at each step, of the gradient and of its square.
         eps: added to the denominator.
-        weight_decay: added to the gradient as this times the weight; biases and norms are spared.
+        weight_decay: added to the gradient as this times the weight; see `train.decay`.
     """
+
+    by_matrix: ClassVar[bool] = False
 
     lr: Annotated[float, Gt(0)] = 1e-3
     betas: Annotated[tuple[Beta, Beta], Strict(False)] = (0.9, 0.999)
@@ -110,7 +136,7 @@ class Adam:
 
     def step(self, segment: Segment, lr: float, count: int) -> None:
         """M ← β₁m + (1−β₁)g; v ← β₂v + (1−β₂)g²; w ← w − lr · m̂ / (√v̂ + eps)."""
-        _adam_step("_fused_adam_", self, segment, lr, count)
+        adam_step("_fused_adam_", self, segment, lr, count)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,8 +149,10 @@ class AdamW:
         lr: step size.
         betas: shares of the old running means kept at each step, of the gradient and of its square.
         eps: added to the denominator.
-        weight_decay: share of the weight taken away at each step, times the step size; biases and norms are spared.
+        weight_decay: share of the weight taken away at each step, times the step size; see `train.decay`.
     """
+
+    by_matrix: ClassVar[bool] = False
 
     lr: Annotated[float, Gt(0)] = 1e-3
     betas: Annotated[tuple[Beta, Beta], Strict(False)] = (0.9, 0.999)
@@ -138,10 +166,22 @@ class AdamW:
 
     def step(self, segment: Segment, lr: float, count: int) -> None:
         """As Adam, after w ← w − lr · weight_decay · w."""
-        _adam_step("_fused_adamw_", self, segment, lr, count)
+        adam_step("_fused_adamw_", self, segment, lr, count)
 
 
-def _adam_step(kernel: str, options: Adam | AdamW, segment: Segment, lr: float, count: int) -> None:
+class _AdamOptions(Protocol):
+    @property
+    def betas(self) -> tuple[float, float]: ...
+
+    @property
+    def eps(self) -> float: ...
+
+    @property
+    def weight_decay(self) -> float: ...
+
+
+def adam_step(kernel: str, options: _AdamOptions, segment: Segment, lr: float, count: int) -> None:
+    """One of Adam's kernels on a segment with the slots `mean` and `square`."""
     import torch
 
     getattr(torch, kernel)(
@@ -162,6 +202,46 @@ def _adam_step(kernel: str, options: Adam | AdamW, segment: Segment, lr: float, 
 
 
 @dataclass(frozen=True, kw_only=True)
+class Adagrad:
+    """Steps scaled by the sum of all squares of the gradient so far; good for rare values, and it slows down by itself.
+
+    Source: Duchi et al., "Adaptive Subgradient Methods for Online Learning and Stochastic Optimization", 2011.
+
+    Attributes:
+        lr: step size.
+        eps: added to the denominator.
+        weight_decay: added to the gradient as this times the weight; see `train.decay`.
+    """
+
+    by_matrix: ClassVar[bool] = False
+
+    lr: Annotated[float, Gt(0)] = 0.01
+    eps: Annotated[float, Gt(0)] = 1e-10
+    weight_decay: Annotated[float, Ge(0)] = 0.0
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """The sum of squares."""
+        return ("square",)
+
+    def step(self, segment: Segment, lr: float, count: int) -> None:
+        """S ← s + g²; w ← w − lr · g / (√s + eps)."""
+        import torch
+
+        torch._fused_adagrad_(
+            [segment.values],
+            [segment.gradients],
+            [segment.slots["square"]],
+            [torch.tensor(float(count), device=segment.values.device)],
+            lr=lr,
+            lr_decay=0.0,
+            weight_decay=self.weight_decay if segment.decay else 0.0,
+            eps=self.eps,
+            maximize=False,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class RmsProp:
     """Steps scaled by a running mean of the gradient's square.
 
@@ -172,8 +252,10 @@ class RmsProp:
         alpha: share of the old running mean kept at each step.
         momentum: share of the last step that goes on.
         eps: added to the denominator.
-        weight_decay: added to the gradient as this times the weight; biases and norms are spared.
+        weight_decay: added to the gradient as this times the weight; see `train.decay`.
     """
+
+    by_matrix: ClassVar[bool] = False
 
     lr: Annotated[float, Gt(0)] = 1e-3
     alpha: Beta = 0.99
@@ -200,11 +282,32 @@ class RmsProp:
             segment.values.addcdiv_(gradients, scale, value=-lr)
 
 
-def segments(values: Tensor, gradients: Tensor, slots: Mapping[str, Tensor], num_decayed: int) -> Sequence[Segment]:
-    """The flat buffers as the part that is decayed and the part that is not."""
-    parts = ((slice(0, num_decayed), True), (slice(num_decayed, None), False))
+def segments(
+    flat: FlatParameters, slots: Mapping[str, Tensor], optimizer: Optimizer, *, decay_all: bool = False
+) -> Sequence[Segment]:
+    """The flat buffers as the fewest parts that the optimizer steps in different ways.
+
+    Args:
+        flat: the parameters.
+        slots: the optimizer's tensors.
+        optimizer: what will step them.
+        decay_all: decay biases, norms and embeddings as well.
+    """
+    found: list[tuple[int, int, bool, tuple[tuple[int, int, int], ...]]] = []
+    for region in flat.regions:
+        decay = bool(optimizer.weight_decay) and (decay_all or region.group != "rest")
+        matrices = region.matrices if optimizer.by_matrix else ()
+        if found and found[-1][2:] == (decay, matrices) == (decay, ()):
+            found[-1] = (found[-1][0], region.stop, decay, ())
+        else:
+            found.append((region.start, region.stop, decay, matrices))
     return [
-        Segment(values[part], gradients[part], {name: slot[part] for name, slot in slots.items()}, decay)
-        for part, decay in parts
-        if values[part].numel()
+        Segment(
+            flat.values[start:stop],
+            flat.gradients[start:stop],
+            {name: slot[start:stop] for name, slot in slots.items()},
+            decay,
+            matrices,
+        )
+        for start, stop, decay, matrices in found
     ]

@@ -50,8 +50,11 @@ def fit(folder: Path, sections: dict[str, object], stop: StopsAfter | None = Non
         {"accumulate": 2, "clip_norm": 0.5, "l1": 1e-3},
         {"optimizer": {"name": "sgd"}, "schedule": {"name": "plateau", "patience": 1}},
         {"optimizer": {"name": "rmsprop", "momentum": 0.5}, "schedule": "one_cycle"},
+        {"optimizer": {"name": "sgd", "nesterov": True}, "clip_value": 0.1},
+        {"optimizer": "adagrad"},
+        {"optimizer": "muon", "decay": "all"},
     ],
-    ids=["default", "accumulate-clip-l1", "sgd-plateau", "rmsprop-one-cycle"],
+    ids=["default", "accumulate-clip-l1", "sgd-plateau", "rmsprop-one-cycle", "nesterov-clip-value", "adagrad", "muon"],
 )
 def test_stopped_anywhere_and_run_again_gives_the_same_weights(tmp_path: Path, sections: dict[str, object]) -> None:
     whole = fit(tmp_path / "whole", sections)
@@ -177,6 +180,20 @@ def test_accumulated_parts_equal_one_batch(tmp_path: Path) -> None:
         data = prepared(tmp_path / folder, "sold", INPUTS)
         found.append(train(asked, design(asked, data.schema), data, Run(tmp_path / folder / "run")).history[-1]["loss"])
     assert found[0] == pytest.approx(found[1], rel=1e-4)
+
+
+def test_clipping_by_value_bounds_each_gradient(tmp_path: Path) -> None:
+    sections = {"optimizer": {"name": "sgd", "lr": 1.0, "momentum": 0.0}, "schedule": "constant", "epochs": 1}
+    data = prepared(tmp_path / "data", "sold", INPUTS)
+    start = design(recipe(), data.schema).state_dict()
+    moved = fit(tmp_path, {**sections, "batch_size": 64, "clip_value": 1e-3}).network.state_dict()
+    largest = max(float((moved[name] - start[name]).abs().max()) for name in start)
+    assert largest == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_decay_all_without_any_decay_is_refused() -> None:
+    with pytest.raises(RecipeError, match=r"neither train\.optimizer\.weight_decay nor train\.l1 is set"):
+        recipe(train={"optimizer": "sgd", "decay": "all"})
 
 
 def test_a_disk_that_refuses_stops_the_run_with_a_word(tmp_path: Path) -> None:

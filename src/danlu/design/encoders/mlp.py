@@ -56,6 +56,8 @@ class Mlp:
 class MlpEncoder(nn.Module):
     """(B, S) scalars and (B, C) codes → (B, D)."""
 
+    undecayed: ClassVar[tuple[str, ...]] = ("missing",)
+
     value_index: Tensor
     missing_index: Tensor
     missing_of: Tensor

@@ -6,6 +6,7 @@ Shapes: B batch, S scalars, F frequencies, E embedding width.
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,8 @@ class LinearEmbedding(nn.Module):
 
     Source: Gorishniy et al., "On Embeddings for Numerical Features in Tabular Deep Learning", 2022 (section 3.2, `LR`).
     """
+
+    undecayed: ClassVar[tuple[str, ...]] = ("weight", "bias")
 
     def __init__(self, num_scalars: int, embedding_dim: int) -> None:
         super().__init__()
@@ -36,6 +39,8 @@ class PeriodicEmbedding(nn.Module):
     Source: Holzmüller et al., "Better by Default: Strong Pre-Tuned MLPs and Boosted Trees on Tabular Data", 2024
     (PBLD embeddings; there 2π scales f and p alike, sigma 0.1, 16 frequencies, width 4).
     """
+
+    undecayed: ClassVar[tuple[str, ...]] = ("frequency", "phase", "bias")
 
     def __init__(self, num_scalars: int, embedding_dim: int, *, num_frequencies: int, sigma: float) -> None:
         super().__init__()
