@@ -6,10 +6,11 @@ single columns of it are in memory (`Stored`). What was parsed of them is kept t
 
 from __future__ import annotations
 
+import json
 import tempfile
 import threading
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,16 +39,18 @@ class Stored:
 
     Attributes:
         columns: names of every part's; where a part has none of a name, it is missing there.
-        dtypes: their types in the first part that has them.
+        dtypes: their types in the first part that has them as other than text, which a part without values has too.
         height: rows.
     """
 
     def __init__(self, parts: Sequence[Path], heights: Sequence[int]) -> None:
         self._parts, self._heights = list(parts), list(heights)
         self._schemas = [pl.read_ipc_schema(part) for part in parts]
-        schema = {name: dtype for one in reversed(self._schemas) for name, dtype in one.items()}
         self.columns = list(dict.fromkeys(name for one in self._schemas for name in one))
-        self.dtypes, self.height = [schema[name] for name in self.columns], sum(heights)
+        found: dict[str, pl.DataType] = {}
+        for name, dtype in (item for one in self._schemas for item in one.items()):
+            found[name] = dtype if found.get(name, pl.String) == pl.String else found[name]
+        self.dtypes, self.height = [found[name] for name in self.columns], sum(heights)
 
     @property
     def width(self) -> int:
@@ -134,16 +137,37 @@ def joined(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """Frames below each other; what one lacks is missing there, columns whose types do not go together become text."""
     if len(frames) == 1:
         return frames[0]
+    dtypes: dict[str, set[pl.DataType]] = {}
+    for frame in frames:
+        for name, dtype in frame.schema.items():
+            dtypes.setdefault(name, set()).add(dtype)
+    mixed = {name for name, found in dtypes.items() if len(found) > 1}
+    frames = [_without_types(frame, mixed) for frame in frames] if mixed else frames
     try:
-        return pl.concat(frames, how="diagonal_relaxed")
+        whole = pl.concat(frames, how="diagonal_relaxed")
     except pl.exceptions.PolarsError:
-        dtypes: dict[str, set[pl.DataType]] = {}
-        for frame in frames:
-            for name, dtype in frame.schema.items():
-                dtypes.setdefault(name, set()).add(dtype)
-        mixed = [name for name, found in dtypes.items() if len(found - {pl.Null()}) > 1]
-        texts = [frame.with_columns(pl.col(set(mixed) & set(frame.columns)).cast(pl.String)) for frame in frames]
-        return pl.concat(texts, how="diagonal_relaxed")
+        whole = pl.concat([_as_texts(frame, mixed) for frame in frames], how="diagonal_relaxed")
+    # Without a value in any of them it has no type left.
+    return whole.with_columns(pl.col(name).cast(pl.String) for name in mixed if whole.schema[name] == pl.Null)
+
+
+def _without_types(frame: pl.DataFrame, names: Collection[str]) -> pl.DataFrame:
+    """Of these columns, those without a value as of no type: what the others have goes together with it."""
+    empty = [name for name in frame.columns if name in names and frame[name].null_count() == frame.height]
+    return frame.with_columns(pl.lit(None).alias(name) for name in empty)
+
+
+def _as_texts(frame: pl.DataFrame, names: Collection[str]) -> pl.DataFrame:
+    """These columns as texts; lists as JSON, as a reader has them that meets lists and other values in one column."""
+    return frame.with_columns(_as_text(frame[name]) for name in frame.columns if name in names)
+
+
+def _as_text(values: pl.Series) -> pl.Series:
+    if not values.dtype.is_nested():
+        return values.cast(pl.String)
+    lists = values.to_list()
+    texts = [None if one is None else json.dumps(one, ensure_ascii=False, default=str) for one in lists]
+    return pl.Series(values.name, texts, dtype=pl.String)
 
 
 class Columns(Mapping[str, pl.Series]):

@@ -18,5 +18,5 @@ def test_columns_whose_names_begin_with_anothers_and_a_stroke_keep_their_own_arr
     ]
     schema = Schema(tuple(fitted), fit_column("y", "category", {}, pl.Series(["p", "q"])))
     loaded = Schema.load(*schema.dump())
-    frame = pl.DataFrame({name: numbers for name in names})
+    frame = pl.DataFrame(dict.fromkeys(names, numbers))
     assert np.array_equal(loaded.encode(frame)["scalars"], schema.encode(frame)["scalars"])

@@ -314,3 +314,24 @@ def test_the_profile_of_a_table_seen_before_tells_of_the_scales_and_options_of_n
     fresh, _ = prepared(tmp_path / "elsewhere", table, **changed)
     assert "bend" not in again.profile["score"]
     assert again.profile == fresh.profile
+
+
+@pytest.mark.parametrize("later", ["[1, 2]", "5", "2.5", '"x"', "true", "null"])
+def test_a_piece_without_a_value_leaves_the_others_their_type(tmp_path: Path, later: str) -> None:
+    class ShortLines(JsonLines):
+        long_bytes = 0
+        piece_bytes = 10
+
+    (tmp_path / "a.jsonl").write_text('{"a": null, "b": 1}\n' * 3 + f'{{"a": {later}, "b": 1}}\n' * 3)
+    found = gathered(ShortLines().pieces("a.jsonl", base=tmp_path))
+    assert found.held.equals(JsonLines().read("a.jsonl", base=tmp_path).held)
+
+
+def test_lists_beside_other_values_in_later_pieces_are_text(tmp_path: Path) -> None:
+    parts = Gathering(tmp_path, held_bytes=0)
+    for values in ([[1, 2], None], ["x", None], [2.5, None], [None, None]):
+        parts.add(pl.DataFrame({"a": values}))
+    found = parts.frame()
+    assert isinstance(found, Stored)
+    assert found.dtypes == [pl.List(pl.Int64)]
+    assert found["a"].to_list() == ["[1, 2]", None, "x", None, "2.5", None, None, None]
