@@ -21,7 +21,6 @@ from urllib.parse import unquote, urlsplit
 from danlu.base.errors import DanluError, DataError
 from danlu.base.files import fingerprint, storage_error, write_json
 from danlu.base.progress import Progress, Quiet
-from danlu.prepare.sources import stores, web
 from danlu.recipe.addresses import holds_password, is_remote, lacks_secrets, scheme_of, without_secrets
 from danlu.recipe.naming import is_frame
 from danlu.recipe.schema import Data
@@ -154,12 +153,16 @@ def _fetch_web(address: str, shown: str, place: _Place, progress: Progress) -> F
             "a web server gives no list of its files", where=shown, hint="name the files one by one, in a list"
         )
     name = re.sub(r"[^\w. ()=,+-]", "_", unquote(path.rstrip("/").rpartition("/")[2])).lstrip(".") or "data"
+    from danlu.prepare.sources import web
+
     stamp = web.download(address, place.files / name, place.stamps().get(name, ""), progress)
     write_json(place.index, {name: stamp})
     return Fetched(shown, place.files / name)
 
 
 def _fetch_store(address: str, shown: str, place: _Place, progress: Progress) -> Fetched:
+    from danlu.prepare.sources import stores
+
     found = stores.look(address)
     there = place.stamps()
     wanted = [
