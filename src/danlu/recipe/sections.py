@@ -425,7 +425,9 @@ class Train(Section):
         batch_size: rows in a step; `auto` grows with the data from 32 to 512.
         accumulate: batches whose gradients are added up before one optimizer step.
         clip_norm: largest norm of all gradients together; none does not clip.
+        clip_value: largest absolute value of each gradient, applied before `clip_norm`; none does not clip.
         l1: weight of the sum of absolute weights in what is minimised; the loss that is shown is without it.
+        decay: what `weight_decay` and `l1` touch: `matrices`, or `all`, which adds biases, norms and embeddings.
         class_weights: `balanced` weights rows by the inverse share of their class; or class → weight.
         early_stop: when to stop before the last epoch; none runs them all.
         device: where the network is trained: auto, cpu, cuda, cuda:0 (a card by its number) or mps.
@@ -438,11 +440,20 @@ class Train(Section):
     batch_size: Annotated[int, Ge(1)] | Literal["auto"] = "auto"
     accumulate: Annotated[int, Ge(1)] = 1
     clip_norm: Annotated[float, Gt(0)] | None = None
+    clip_value: Annotated[float, Gt(0)] | None = None
     l1: Annotated[float, Ge(0)] = 0.0
+    decay: Literal["matrices", "all"] = "matrices"
     class_weights: Literal["balanced"] | dict[str, Annotated[float, Gt(0)]] | None = None
     early_stop: EarlyStop | None = Field(default_factory=EarlyStop)
     device: Annotated[str, BeforeValidator(_device)] = "auto"
     checkpoint_s: Annotated[float, Gt(0)] = 30.0
+
+    @model_validator(mode="after")
+    def _decays_something(self) -> Self:
+        if self.decay == "all" and not self.l1 and not self.optimizer.options.get("weight_decay"):
+            message = "is all, but neither train.optimizer.weight_decay nor train.l1 is set"
+            raise located([(("decay",), "all", wrong(message, "set one of them, or remove it"))])
+        return self
 
 
 class Evaluate(Section):
@@ -459,9 +470,7 @@ class Evaluate(Section):
     bootstrap: Annotated[int, Ge(0), Le(100_000)] = 1000
     confidence: Annotated[float, Gt(0), Lt(1)] = 0.95
     baselines: list[Literal["majority", "boosting"]] = ["majority", "boosting"]
-        clip_value: largest absolute value of each gradient, applied before `clip_norm`; none does not clip.
 
-        decay: what `weight_decay` and `l1` touch: `matrices`, or `all`, which adds biases, norms and embeddings.
 
 class Compress(Section):
     """Step 5.
@@ -474,21 +483,12 @@ class Compress(Section):
 
     model_config = ConfigDict(validate_by_name=True, validate_by_alias=True, serialize_by_alias=True)
 
-    clip_value: Annotated[float, Gt(0)] | None = None
     variants: list[Annotated[Choice, Component("variants")]] = Field(default=[Choice(name="int8_dynamic")], alias="try")
-    decay: Literal["matrices", "all"] = "matrices"
     max_drop: Annotated[float, Ge(0), Le(1)] = 0.01
     batch_size: Annotated[int, Ge(1)] = 1
 
     @field_validator("variants")
     @classmethod
-    @model_validator(mode="after")
-    def _decays_something(self) -> Self:
-        if self.decay == "all" and not self.l1 and not self.optimizer.options.get("weight_decay"):
-            message = "is all, but neither train.optimizer.weight_decay nor train.l1 is set"
-            raise located([(("decay",), "all", wrong(message, "set one of them, or remove it"))])
-        return self
-
     def _named_once(cls, variants: list[Choice]) -> list[Choice]:
         names = [variant.name for variant in variants]
         twice = [index for index, name in enumerate(names) if name in names[:index]]
