@@ -25,6 +25,7 @@ SECTIONS = {
     "SplitRecipe": "prepare.split",
     "SplitBy": "prepare.split.by",
     "Fold": "prepare.split.fold",
+    "InnerFold": "prepare.split.fold.inner",
     "Design": "design",
     "Train": "train",
     "EarlyStop": "train.early_stop",

@@ -163,7 +163,7 @@ def check_names(frame: Frame, recipe: Recipe) -> None:
     said = {"data.target": [recipe.data.target], "data.columns": list(recipe.data.columns)}
     by = recipe.prepare.split.by
     if isinstance(by, SplitBy):
-        said["prepare.split.by"] = [name for name in (by.group, by.time, by.column) if name]
+        said["prepare.split.by"] = list(by.names)
     absent = [(option, name) for option, names in said.items() for name in names if name not in frame.columns]
     if not absent:
         return

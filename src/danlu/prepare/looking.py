@@ -50,6 +50,7 @@ from danlu.prepare.rows import (
 )
 from danlu.prepare.sources.table import Table
 from danlu.prepare.splits import LEFT_OUT, TRAIN, Keys, split_rows
+from danlu.prepare.strata import levels
 from danlu.prepare.values import missing_word_findings, spelling_findings
 from danlu.recipe.schema import Recipe, SplitBy
 
@@ -192,7 +193,7 @@ class Looking:
             target = target.gather(pl.Series(self.places))
         target, codes = self._split(target, chosen)
         self._take(target.name, names)
-        if isinstance(self.recipe.prepare.split.by, str) and self.table.split is None:
+        if self.recipe.prepare.split.is_by_chance and self.table.split is None:
             self.noticed += find_time_order(self.parsed.only(names), chosen)
         return target, self._taught(self.parsed.only(names), chosen, codes), codes
 
@@ -230,12 +231,22 @@ class Looking:
         given = None if given is None else given[self.places]
         if not isinstance(by, SplitBy):
             return Keys(target, None, given)
+        alike = tuple(levels(self._used(name, target)) for name in by.stratify or ())
         name = by.group or by.time or by.column
-        assert name is not None, "the recipe's schema sees to it"
+        if name is None:
+            return Keys(target, None, given, alike)
         values = nulled(self.table.frame[name], self.missing_values).gather(pl.Series(self.places))
         if by.time:
             values = chosen[name].parse(values) if chosen[name].type in ("number", "datetime") else _as_times(values)
-        return Keys(target, values, given)
+        return Keys(target, values, given, alike)
+
+    def _used(self, name: str, target: pl.Series) -> pl.Series:
+        """A column's parsed values in the rows that can be used, or as they were read where it is no input."""
+        if name == target.name:
+            return target
+        if name in self.parsed:
+            return self.parsed[name].gather(pl.Series(self.places))
+        return nulled(self.table.frame[name], self.missing_values).gather(pl.Series(self.places))
 
     def _taught(self, inputs: Columns, chosen: Mapping[str, Chosen], codes: np.ndarray) -> Columns:
         """Inputs without those that no training row has a value of; where the recipe types one, its fit will object."""
@@ -279,7 +290,7 @@ class Looking:
                     self.pictures,
                     self.unused.only(others),
                     self.unused,
-                    by_chance=isinstance(self.recipe.prepare.split.by, str) and self.table.split is None,
+                    by_chance=self.recipe.prepare.split.is_by_chance and self.table.split is None,
                 ),
                 lambda note: task.advance(1, note),
             )

@@ -15,6 +15,8 @@ from danlu.columns.column import Arrays
 from danlu.columns.schema import Schema
 
 SPLITS = ("train", "validation", "test")
+# Rows' splits as numbers; a row left out is in none of `SPLITS`.
+TRAIN, VALIDATION, TEST, LEFT_OUT = range(4)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,6 +40,7 @@ from danlu.recipe.sections import (
     Evaluate,
     Faults,
     Fold,
+    InnerFold,
     Join,
     Mask,
     Prepare,
@@ -59,6 +60,7 @@ __all__ = [
     "EarlyStop",
     "Evaluate",
     "Fold",
+    "InnerFold",
     "Join",
     "Mask",
     "Prepare",
@@ -178,13 +180,13 @@ class Recipe(Section):
         copy._base = Path(folder).absolute()
         return copy
 
-    def folded(self, number: int, of: int, repeat: int = 0) -> Self:
-        """The same recipe whose test rows are one fold, see `Fold`.
+    def folded(self, number: int, of: int, repeat: int = 0, inner: Mapping[str, int] | None = None) -> Self:
+        """The same recipe whose test rows are one fold, see `Fold`, or an inner one of it, see `InnerFold`.
 
         Raises:
             RecipeError: it names a fold already, or its split cannot be folded so.
         """
-        given = {**dict(self.prepare.split), "fold": {"number": number, "of": of, "repeat": repeat}}
+        given = {**dict(self.prepare.split), "fold": {"number": number, "of": of, "repeat": repeat, "inner": inner}}
         if self.prepare.split.fold is not None:
             message, hint = "names one fold, but all of them are to be run", "remove it, or run it without --folds"
             raise RecipeError([self.fault(("prepare", "split", "fold"), message, hint)])
@@ -287,7 +289,8 @@ def _dropped_but_used(given: Mapping[str, Any]) -> Faults:
     split = prepare.get("split") if isinstance(prepare, Mapping) else None
     by = split.get("by") if isinstance(split, Mapping) else None
     if isinstance(by, Mapping):
-        used |= {name: "prepare.split.by" for name in by.values() if isinstance(name, str)}
+        named = [name for value in by.values() for name in (value if isinstance(value, (list, tuple)) else (value,))]
+        used |= {name: "prepare.split.by" for name in named if isinstance(name, str)}
     used[data.get("target")] = "data.target"
     faults: Faults = []
     for name, way in masks.items():

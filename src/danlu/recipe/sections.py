@@ -172,42 +172,56 @@ def _target_is_used(given: Mapping[str, Any]) -> Faults:
 
 
 class SplitBy(Section):
-    """Split by a column instead of by chance: exactly one of these.
+    """Split by columns: exactly one of these, or `group` with `stratify`.
 
     Attributes:
         group: rows with an equal value in this column stay together.
         time: the oldest rows train, the newest test, by this column.
         column: this column says `train`, `validation` or `test` for each row.
+        stratify: each split has its share of every class of these columns; numbers and times are binned, and missing is
+            a class too. Name the target among them where its classes are to keep their shares. With `group`, whole
+            groups are put where the shares come out best.
     """
 
     group: str | None = None
     time: str | None = None
     column: str | None = None
+    stratify: Annotated[list[str], MinLen(1)] | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All columns that it names."""
+        return tuple(name for name in (self.group, self.time, self.column, *(self.stratify or ())) if name)
 
     @model_validator(mode="wrap")
     @classmethod
     def _one(cls, given: Any, handler: ValidatorFunctionWrapHandler) -> Self:
         faults: Faults = []
-        named = [name for name in ("group", "time", "column") if isinstance(given, Mapping) and given.get(name)]
-        if isinstance(given, Mapping) and (len(named) > 1 or not given):
+        ways = ("group", "time", "column", "stratify")
+        named = [name for name in ways if isinstance(given, Mapping) and given.get(name)]
+        if isinstance(given, Mapping) and ((len(named) > 1 and named != ["group", "stratify"]) or not given):
             text = f"has {' and '.join(named)}" if named else "is empty"
-            faults.append(((), given, wrong(f"{text}; it takes one of group, time, column", "keep one")))
+            message = f"{text}; it takes one of group, time, column, stratify, or group with stratify"
+            faults.append(((), given, wrong(message, "keep one")))
+        columns = given.get("stratify") if isinstance(given, Mapping) else None
+        if isinstance(columns, (list, tuple)):
+            twice = [name for place, name in enumerate(columns) if name in columns[:place]]
+            if twice:
+                faults.append((("stratify",), columns, wrong(f"names {twice[0]} twice", "keep one of them")))
         result: Self = together(given, handler, faults)
         return result
 
 
-class Fold(Section):
-    """One fold of several: its rows test, and `danlu run --folds` runs them all.
+class InnerFold(Section):
+    """One fold of several inside a fold: the outer fold's test rows are in no split of it.
 
     Attributes:
-        number: which fold tests, from 0.
-        of: how many folds there are.
-        repeat: which deal of the rows into folds, from 0; each deals anew.
+        number: which inner fold tests, from 0.
+        of: how many folds the outer fold's training and validation rows are split into.
     """
 
     number: Annotated[int, Ge(0)] = 0
     of: Annotated[int, Ge(2), Le(100)] = 5
-    repeat: Annotated[int, Ge(0)] = 0
 
     @model_validator(mode="wrap")
     @classmethod
@@ -220,6 +234,21 @@ class Fold(Section):
                 faults.append((("number",), number, wrong(message, f"lower it to {count - 1} or less")))
         result: Self = together(given, handler, faults)
         return result
+
+
+class Fold(InnerFold):
+    """One fold of several: its rows test, and `danlu run --folds` runs them all.
+
+    Attributes:
+        number: which fold tests, from 0.
+        of: how many folds there are.
+        repeat: which deal of the rows into folds, from 0; each deals anew.
+        inner: one fold of this fold's other rows tests instead, and its own test rows are left out, as
+            `danlu run --folds --nested` does.
+    """
+
+    repeat: Annotated[int, Ge(0)] = 0
+    inner: InnerFold | None = None
 
 
 class SplitRecipe(Section):
@@ -238,6 +267,11 @@ class SplitRecipe(Section):
     by: Literal["stratified", "random"] | SplitBy = "stratified"
     fold: Fold | None = None
     gap: Annotated[int, Ge(0)] | Annotated[float, Gt(0), Lt(1)] = 0
+
+    @property
+    def is_by_chance(self) -> bool:
+        """Whether neither a group, nor a time, nor a column says where a row goes."""
+        return isinstance(self.by, str) or not (self.by.group or self.by.time or self.by.column)
 
     @model_validator(mode="wrap")
     @classmethod
