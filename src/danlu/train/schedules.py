@@ -6,10 +6,12 @@ checkpoint.
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 from annotated_types import Ge, Gt, Le, Lt
 
@@ -84,11 +86,118 @@ class Cosine(Constant):
 
     def factor(self, step: int, total: int, memory: Mapping[str, Any]) -> float:
         """Final + (1 − final) · (1 + cos(π · progress)) / 2 after warm-up."""
+        progress = _progress(step, total, self.warmup)
+        return _warm(step, total, self.warmup) * _between(1.0, self.final, progress)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CosineRestarts(Constant):
+    """Falls along half a cosine again and again, each time from the top.
+
+    Source: Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", 2017.
+
+    Attributes:
+        cycles: how many times it falls.
+        growth: each cycle is this times as long as the one before.
+        final: factor towards which each cycle falls.
+    """
+
+    warmup: Share = 0.05
+    cycles: Annotated[int, Ge(1), Le(1000)] = 3
+    growth: Annotated[float, Ge(1), Le(10)] = 2.0
+    final: Annotated[float, Ge(0), Le(1)] = 0.0
+
+    def factor(self, step: int, total: int, memory: Mapping[str, Any]) -> float:
+        """Final + (1 − final) · (1 + cos(π · progress within the cycle)) / 2 after warm-up."""
         first = int(total * self.warmup)
-        progress = max(0, step - first) / max(1, total - 1 - first)
-        return _warm(step, total, self.warmup) * (
-            self.final + (1 - self.final) * (1 + math.cos(math.pi * progress)) / 2
-        )
+        ends = list(itertools.accumulate(self.growth**cycle for cycle in range(self.cycles)))
+        at = max(0, step - first) / (total - first) * ends[-1]
+        cycle = min(bisect.bisect_right(ends, at + 1e-9), self.cycles - 1)  # a cycle's first step is not the last's end
+        start = ends[cycle - 1] if cycle else 0.0
+        progress = max(0.0, at - start) / self.growth**cycle
+        return _warm(step, total, self.warmup) * _between(1.0, self.final, progress)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Linear(Constant):
+    """Falls along a straight line.
+
+    Attributes:
+        final: factor at the last step.
+    """
+
+    warmup: Share = 0.05
+    final: Annotated[float, Ge(0), Le(1)] = 0.0
+
+    def factor(self, step: int, total: int, memory: Mapping[str, Any]) -> float:
+        """1 + (final − 1) · progress after warm-up."""
+        return _warm(step, total, self.warmup) * (1 + (self.final - 1) * _progress(step, total, self.warmup))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exponential(Constant):
+    """Falls by the same factor at every step.
+
+    Attributes:
+        final: factor at the last step.
+    """
+
+    warmup: Share = 0.05
+    final: Annotated[float, Gt(0), Le(1)] = 0.01
+
+    def factor(self, step: int, total: int, memory: Mapping[str, Any]) -> float:
+        """Final ^ progress after warm-up."""
+        return _warm(step, total, self.warmup) * math.pow(self.final, _progress(step, total, self.warmup))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Polynomial(Constant):
+    """Falls along a power of what is left of the run.
+
+    Attributes:
+        power: 1 is a straight line; more falls sooner.
+        final: factor at the last step.
+    """
+
+    warmup: Share = 0.05
+    power: Annotated[float, Gt(0), Le(10)] = 2.0
+    final: Annotated[float, Ge(0), Le(1)] = 0.0
+
+    def factor(self, step: int, total: int, memory: Mapping[str, Any]) -> float:
+        """Final + (1 − final) · (1 − progress) ^ power after warm-up."""
+        left = 1 - _progress(step, total, self.warmup)
+        return _warm(step, total, self.warmup) * (self.final + (1 - self.final) * math.pow(left, self.power))
+
+
+@dataclass(frozen=True, kw_only=True)
+class WarmupStableDecay(Constant):
+    """Rises, stays, and falls at the very end.
+
+    Source: Hu et al., "MiniCPM: Unveiling the Potential of Small Language Models", 2024; the shapes: Hägele et al.,
+    "Scaling Laws and Compute-Optimal Training Beyond Fixed Training Durations", 2024.
+
+    Attributes:
+        decay: share of the steps over which it falls.
+        shape: how it falls: along a straight line, half a cosine, or 1 − √progress.
+        final: factor at the last step.
+    """
+
+    warmup: Share = 0.05
+    decay: Annotated[float, Gt(0), Le(1)] = 0.2
+    shape: Literal["linear", "cosine", "square_root"] = "square_root"
+    final: Annotated[float, Ge(0), Le(1)] = 0.0
+
+    def factor(self, step: int, total: int, memory: Mapping[str, Any]) -> float:
+        """1 until the fall, final at the last step."""
+        last = total - 1
+        length = max(1.0, last * self.decay)
+        progress = min(1.0, max(0.0, step - (last - length)) / length)
+        height = {
+            "linear": 1 - progress,
+            "cosine": _between(1.0, 0.0, progress),
+            "square_root": 1 - math.sqrt(progress),
+        }
+        return _warm(step, total, self.warmup) * (self.final + (1 - self.final) * height[self.shape])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,6 +270,12 @@ def _warm(step: int, total: int, warmup: float) -> float:
     """(step + 1) / steps of warm-up, at most 1."""
     first = int(total * warmup)
     return min(1.0, (step + 1) / first) if first else 1.0
+
+
+def _progress(step: int, total: int, warmup: float) -> float:
+    """From 0 at the end of warm-up to 1 at the last step."""
+    first = int(total * warmup)
+    return max(0, step - first) / max(1, total - 1 - first)
 
 
 def _between(start: float, end: float, progress: float) -> float:
