@@ -62,9 +62,12 @@ def cached(root: Path, key: str, build: Callable[[Path], None], progress: Progre
 def partial_folder(root: Path, key: str) -> Iterator[Path]:
     """An empty folder to build in, locked for as long as this process lives; gone at the end unless it was renamed.
 
-    It has its name from when it is locked, so that nobody takes it for one that was left.
+    It has its name from when it is locked, so that nobody takes it for one that was left. Raises StorageError.
     """
-    unlocked = Path(tempfile.mkdtemp(dir=root, prefix=f".{key}.", suffix=".unlocked"))
+    try:
+        unlocked = Path(tempfile.mkdtemp(dir=root, prefix=f".{key}.", suffix=".unlocked"))
+    except OSError as error:
+        raise storage_error(root, error) from error
     partial = unlocked.with_suffix(".partial")
     try:
         unlocked.chmod(0o755)

@@ -16,6 +16,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from danlu.base.files import storage_error
+
 # Of a table that is read: up to here it is held in memory, and each part on disk is about as large.
 _HELD_BYTES = 24 << 20
 # Of parsed columns that are on disk too: so many bytes of them are held as well.
@@ -101,7 +103,7 @@ class Gathering:
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
 
     def add(self, frame: pl.DataFrame) -> None:
-        """More rows, of the same columns. Raises OSError where the disk is full."""
+        """More rows, of the same columns. Raises StorageError where the disk is full."""
         self._held.append(frame)
         self._size += max(frame.height * frame.width * _CELL_BYTES, int(frame.estimated_size()))
         if self._size > self._held_bytes and pl.Object not in frame.dtypes:
@@ -118,19 +120,27 @@ class Gathering:
         return stored
 
     def write(self) -> None:
-        """Put on disk what is still held. Raises OSError where the disk is full."""
+        """Put on disk what is still held. Raises StorageError where the disk is full."""
         if not self._held:
             return
         if self._folder is None:
             self._temporary = tempfile.TemporaryDirectory(prefix="danlu-rows-")
             self._folder = Path(self._temporary.name)
-        self._folder.mkdir(parents=True, exist_ok=True)
         part = self._folder / f"{len(self._parts):05d}.arrow"
         frame = joined(self._held)
-        frame.write_ipc(part)
+        _write(frame, part)
         self._parts.append(part)
         self._heights.append(frame.height)
         self._held, self._size = [], 0
+
+
+def _write(frame: pl.DataFrame, path: Path) -> None:
+    """A frame in a file. Raises StorageError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        frame.write_ipc(path)
+    except OSError as error:
+        raise storage_error(path, error) from error
 
 
 def joined(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
@@ -185,13 +195,12 @@ class Columns(Mapping[str, pl.Series]):
         self._lock = threading.Lock()
 
     def put(self, name: str, values: pl.Series) -> None:
-        """Add or replace one. Raises OSError where the disk is full."""
+        """Add or replace one. Raises StorageError where the disk is full."""
         file = self._files.setdefault(name, f"{len(self._files):05d}.arrow")
         if self._folder is not None and values.dtype != pl.Object:
-            self._folder.mkdir(parents=True, exist_ok=True)
             # Beside the old file and then over it: who still reads the old one reads it to its end.
             partial = self._folder / f".{file}.partial"
-            pl.DataFrame({"values": values}).write_ipc(partial)
+            _write(pl.DataFrame({"values": values}), partial)
             partial.replace(self._folder / file)
         self._hold(name, values)
 
