@@ -57,8 +57,9 @@ def writing(path: Path, mode: str = "wb", *, sync: bool = True) -> Iterator[IO[A
 
 def storage_error(path: Path, error: OSError) -> StorageError:
     """The error to raise where writing `path` failed with `error`."""
-    # Polars' errors have no number but the one in their text.
-    is_full = error.errno == errno.ENOSPC or f"os error {errno.ENOSPC})" in str(error)
+    # Polars' errors and NumPy's have no number: the one tells it in its text, the other how much it wrote.
+    text = str(error)
+    is_full = error.errno == errno.ENOSPC or f"os error {errno.ENOSPC})" in text or "requested and" in text
     hint = "free some space and run again" if is_full else "check the folder and its permissions"
     return StorageError(f"could not write {path}: {error.strerror or error}", where=str(path), hint=hint)
 

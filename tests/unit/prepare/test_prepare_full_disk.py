@@ -8,10 +8,11 @@ import polars as pl
 import pytest
 
 from danlu.base.errors import StorageError
-from danlu.prepare.cache import partial_folder
+from danlu.base.progress import Quiet
+from danlu.prepare.cache import cached, partial_folder
 from danlu.prepare.columnar import Columns, Gathering
 
-TOLD = "could not write .*No space left(?s:.*)free some space"
+TOLD = r"could not write .*No space left(?s:.*)free some space"
 
 
 @pytest.fixture
@@ -31,9 +32,19 @@ def test_columns_of_a_table(full: Path) -> None:
         Columns(full).put("a", pl.Series(range(100_000)))
 
 
+def test_an_array(tmp_path: Path) -> None:
+    def build(folder: Path) -> None:
+        with open(folder / "a.npy", "wb") as file:
+            raise OSError(f"400000 requested and {file.tell()} written")  # as NumPy says it
+
+    with pytest.raises(StorageError, match=r"could not write .*(?s:.*)free some space"):
+        cached(tmp_path, "a", build, Quiet())
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="could not write(?s:.*)check the folder"):
+    with pytest.raises(StorageError, match=r"could not write(?s:.*)check the folder"):
         Gathering(tmp_path / "file" / "rows", held_bytes=1).add(pl.DataFrame({"a": [1]}))
     with pytest.raises(StorageError, match="could not write"), partial_folder(tmp_path / "file", "rows"):
         pass
