@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from danlu.base.progress import Progress
 from danlu.columns.column import nulled
 from danlu.columns.personal import shape
 from danlu.columns.units import unit_in_texts
+from danlu.prepare.audit.audited import drawn
 from danlu.prepare.choose import Chosen, choose_all, ignored_findings
 from danlu.prepare.prepared import Finding
 from danlu.prepare.profile import figures_of
@@ -29,6 +30,8 @@ from danlu.recipe.schema import Recipe
 
 # Relations need no more rows than this; they are drawn by chance.
 _MOST_ROWS = 5000
+# Nor does a first look, which holds all of its rows.
+_MOST_ROWS_AT_ALL = 1_000_000
 # Columns beside each other in the table of relations.
 _MOST_RELATED = 30
 _MOST_PATTERNS = 10
@@ -81,7 +84,7 @@ def survey(source: Any, target: str | None, *, base: Path, progress: Progress) -
     if is_remote(source):
         fetch(source, progress)
     with progress.task("read data"):
-        table = read_source(source, base=base)
+        table = _some(read_source(source, base=base))
     target = target or table.target
     missing_values = list(Recipe.model_fields["data"].annotation.model_fields["missing_values"].default)  # type: ignore[union-attr]
     frame = table.held
@@ -115,6 +118,17 @@ def survey(source: Any, target: str | None, *, base: Path, progress: Progress) -
             if one.type == "image"
         },
     )
+
+
+def _some(table: Table) -> Table:
+    """The table, or rows of a large one drawn by chance, with a note that says so."""
+    count = table.frame.height
+    if count <= _MOST_ROWS_AT_ALL:
+        return table
+    places = np.sort(drawn("profile", count, _MOST_ROWS_AT_ALL))
+    message = f"{count:,} rows were read; all figures are of {len(places):,} of them, drawn by chance"
+    note = Finding(key="sampled", severity="note", message=message, evidence={"rows": count, "drawn": len(places)})
+    return replace(table.take(places), findings=(*table.findings, note))
 
 
 def _masked(figures: Mapping[str, Any]) -> dict[str, Any]:

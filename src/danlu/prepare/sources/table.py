@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from danlu.base.errors import DanluError, DataError, nearest
-from danlu.prepare.columnar import Frame, Gathering, smallest
+from danlu.prepare.columnar import Frame, Gathering, joined, parts, smallest
 from danlu.prepare.prepared import Finding
 
 REJECTED = {"row": pl.Int64, "where": pl.String, "reason": pl.String}
@@ -64,6 +64,20 @@ class Table:
     def held(self) -> pl.DataFrame:
         """All rows, in memory."""
         return self.frame if isinstance(self.frame, pl.DataFrame) else self.frame.read()
+
+    def take(self, places: np.ndarray) -> Table:
+        """Some rows, held.
+
+        Args:
+            places: (K,) places in the frame, increasing.
+        """
+        found, start = [], 0
+        for part in parts(self.frame, self.frame.columns):
+            first, last = np.searchsorted(places, (start, start + part.height))
+            found.append(part[places[first:last] - start])
+            start += part.height
+        split = None if self.split is None else self.split[places]
+        return replace(self, frame=joined(found), rows=self.rows[places], split=split)
 
 
 class Source(Protocol):
