@@ -24,6 +24,7 @@ _HELD_BYTES = 24 << 20
 _RECENT_BYTES = 192 << 20
 # Of a row: a text is held in 16 bytes and its letters past the twelfth.
 _CELL_BYTES = 16
+_SLICE_ROWS = 1_000_000
 
 
 def smallest(numbers: np.ndarray) -> np.ndarray:
@@ -34,6 +35,12 @@ def smallest(numbers: np.ndarray) -> np.ndarray:
 def numbered(count: int) -> np.ndarray:
     """0 … count - 1, as `smallest` has them."""
     return np.arange(count, dtype=np.int32 if count < 2**31 else np.int64)
+
+
+def in_slices(values: pl.Series) -> Iterator[tuple[int, pl.Series]]:
+    """A column some rows at a time, each with the place of its first row: what is made of them needs little memory."""
+    for start in range(0, len(values), _SLICE_ROWS):
+        yield start, values[start : start + _SLICE_ROWS]
 
 
 class Stored:

@@ -14,6 +14,7 @@ from danlu.columns.scales import ScaleName, fit_scale
 from danlu.columns.schema import Schema
 from danlu.columns.units import unit_in_name
 from danlu.prepare.choose import Chosen
+from danlu.prepare.columnar import in_slices
 
 _NUM_BINS = 20
 _TOP = 10
@@ -206,7 +207,8 @@ def _times(values: pl.Series) -> dict[str, Any]:
 
 
 def _texts(values: pl.Series) -> dict[str, Any]:
-    counted = values.alias("value").value_counts()
+    parts = [some.alias("value").value_counts() for _, some in in_slices(values)]
+    counted = pl.concat(parts).group_by("value").agg(pl.col("count").sum())
     top = counted.sort(["count", "value"], descending=[True, False]).head(_TOP)
     return {
         "distinct": counted.height,

@@ -13,8 +13,8 @@ import polars as pl
 from danlu.base import seeds
 from danlu.base.archives import mark
 from danlu.prepare.choose import Chosen
+from danlu.prepare.columnar import in_slices
 
-_SLICE_ROWS = 1_000_000
 _ODD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: neighbours are spread far apart
 
 
@@ -168,12 +168,6 @@ def found_in(keys: np.ndarray, others: np.ndarray) -> np.ndarray:
         return np.zeros(len(keys), bool)
     found: np.ndarray = others[np.minimum(np.searchsorted(others, keys), len(others) - 1)] == keys
     return found
-
-
-def in_slices(values: pl.Series) -> Iterator[tuple[int, pl.Series]]:
-    """A column some rows at a time, each with the place of its first row: what is made of them needs little memory."""
-    for start in range(0, len(values), _SLICE_ROWS):
-        yield start, values[start : start + _SLICE_ROWS]
 
 
 def where(values: pl.Series, tell: Callable[[pl.Series], pl.Series]) -> pl.Series:

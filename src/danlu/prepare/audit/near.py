@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from danlu.prepare.audit.audited import Audited, found_in, in_slices, mix
+from danlu.prepare.audit.audited import Audited, found_in, mix
 from danlu.prepare.audit.duplicates import MAX_BY_CHANCE, SOME_ROWS, shared_by_chance
+from danlu.prepare.columnar import in_slices
 from danlu.prepare.prepared import Finding
 from danlu.prepare.splits import TEST, TRAIN
 
