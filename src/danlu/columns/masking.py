@@ -8,7 +8,7 @@ masked by itself, and what is masked already passes unchanged.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -131,11 +131,23 @@ class Masks:
             return mask.values(nulled(values, missing_values), self._key([mask]))
         if not self._of_kinds or values.name in self.skip:
             return values
+        if values.dtype.is_nested() and _holds_texts(values.dtype):
+            return self._lists(values)
         if not _may_hold_texts(values):
             return values
         texts = read_categories(values) if values.dtype.is_numeric() else values.cast(pl.String)
         found = mask_spans(texts, self._of_kinds, self._key(self._of_kinds.values()))
         return values if found.equals(texts) else found
+
+    def _lists(self, values: pl.Series) -> pl.Series:
+        """Lists in which every text is masked, at any depth."""
+        lists = values.to_list()
+        texts = pl.Series(values.name, sorted({text for one in lists for text in _texts_in(one)}), dtype=pl.String)
+        found = mask_spans(texts, self._of_kinds, self._key(self._of_kinds.values()))
+        if found.equals(texts):
+            return values
+        table = dict(zip(texts.to_list(), found.to_list(), strict=True))
+        return pl.Series(values.name, [_replaced(one, table) for one in lists], dtype=values.dtype)
 
     def _key(self, masks: Collection[Mask]) -> Key | None:
         return read_key(self.variable, self.key_check) if any(mask.is_keyed for mask in masks) else None
@@ -167,6 +179,33 @@ def _may_hold_texts(values: pl.Series) -> bool:
     return values.dtype == pl.String or isinstance(values.dtype, (pl.Categorical, pl.Enum))
 
 
+def _holds_texts(dtype: Any) -> bool:
+    """Whether a dtype of lists or structs has texts in it, at any depth."""
+    if isinstance(dtype, pl.Struct):
+        return any(_holds_texts(field.dtype) for field in dtype.fields)
+    if isinstance(dtype, (pl.List, pl.Array)):
+        return _holds_texts(dtype.inner)
+    return bool(dtype == pl.String)
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    """The texts of a value of lists and mappings."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, dict)):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _texts_in(one)
+
+
+def _replaced(value: Any, table: Mapping[str, str]) -> Any:
+    """The same with other texts."""
+    if isinstance(value, str):
+        return table[value]
+    if isinstance(value, dict):
+        return {name: _replaced(one, table) for name, one in value.items()}
+    return [_replaced(one, table) for one in value] if isinstance(value, list) else value
+
+
 def _built(given: Mapping[str, Any]) -> Mask:
     options = {name: value for name, value in given.items() if name != "name"}
     mask: Mask = build(catalog.find("masks", given["name"]), options)
@@ -176,6 +215,8 @@ def _built(given: Mapping[str, Any]) -> Mask:
 def _num_changed(before: pl.Series, after: pl.Series) -> int:
     """Values that are not what they were."""
     if before.dtype == after.dtype:
+        if before.dtype.is_nested():
+            return sum(one != other for one, other in zip(before.to_list(), after.to_list(), strict=True))
         return int(before.ne_missing(after).sum())
     if after.dtype.is_numeric() and before.dtype == pl.String:
         before = before.cast(pl.Float64, strict=False)

@@ -185,6 +185,28 @@ def test_kinds_are_masked_in_the_texts_of_every_column_but_those_left_alone() ->
     assert changed == {"note": 1, "phone": 2, "number": 1}
 
 
+def test_kinds_are_masked_in_lists_too_at_any_depth() -> None:
+    masks = Masks(kinds={"email": {"name": "redact"}}, skip=("left",)).with_check()
+    deep = [[{"to": ["a@example.com", None], "n": 1}], None, []]
+    frame = pl.DataFrame(
+        {
+            "tags": [["a@example.com", "x"], [None], ["y"]],
+            "pair": pl.Series([["b@example.com", "c"], None, ["d", "e"]], dtype=pl.Array(pl.String, 2)),
+            "deep": deep,
+            "left": [["a@example.com"], [], []],
+            "numbers": [[1, 2], [3], None],
+        }
+    )
+    found, changed = masks.apply(frame, MISSING)
+    assert found.schema == frame.schema
+    assert found["tags"].to_list() == [["[EMAIL]", "x"], [None], ["y"]]
+    assert found["pair"].to_list() == [["[EMAIL]", "c"], None, ["d", "e"]]
+    assert found["deep"].to_list() == [[{"to": ["[EMAIL]", None], "n": 1}], None, []]
+    assert found["left"].to_list() == frame["left"].to_list()
+    assert changed == {"tags": 1, "pair": 1, "deep": 1}
+    assert masks.apply(found, MISSING)[0].equals(found)
+
+
 def test_a_pseudonym_in_a_text_is_a_name_for_names_and_a_code_else() -> None:
     found, _ = kinds({"note": ["姓名：王小明，电话13800138000"]}, name="pseudonym", phone="pseudonym")
     assert pl.Series(found["note"]).str.contains(r"^姓名：\[[\u4e00-\u9fff]{2,3}_\w{16}\]，电话\[phone_\w{16}\]$").all()
