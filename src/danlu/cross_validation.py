@@ -1,4 +1,8 @@
-"""Every fold of a recipe as a run of its own, and what they come to together."""
+"""Every fold of a recipe as a run of its own, and what they come to together.
+
+Nested, each fold is scored inside first: on inner folds of the rows that it does not test. Whatever is chosen by the
+inner scores is chosen without the rows that the outer scores are of.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +37,13 @@ class Folds:
 
 
 def cross_validate(
-    recipe: Recipe, *, folds: int = 5, repeats: int = 1, root: Path = Path("runs"), progress: Progress | None = None
+    recipe: Recipe,
+    *,
+    folds: int = 5,
+    repeats: int = 1,
+    nested: int | None = None,
+    root: Path = Path("runs"),
+    progress: Progress | None = None,
 ) -> Folds:
     """Train and score a recipe once for each fold, so that every row is tested once in each repeat.
 
@@ -44,6 +54,9 @@ def cross_validate(
         recipe: what to do, without a fold of its own.
         folds: how many folds, 2 … 100.
         repeats: how many times the rows are dealt into folds anew.
+        nested: how many inner folds each fold is run on before itself, 2 … 100; None for none. They split the rows that
+            the fold trains and validates on, in the recipe's way (by time with its gap): every inner score is of rows
+            that neither trained nor validated, and none of them is a row that the fold tests.
         root: the folder of all runs.
         progress: where work reports itself.
 
@@ -51,25 +64,50 @@ def cross_validate(
         RecipeError: the recipe names a fold already, or its split cannot be folded so.
         DanluError: a step of a fold cannot be done; all before it is kept.
     """
-    from danlu.evaluate.folds import fold_record
+    from danlu.evaluate.folds import with_inner
 
-    parts = [recipe.folded(number, folds, repeat) for repeat in range(repeats) for number in range(folds)]
-    opened = open_run(Path(root), f"{recipe.name}-folds", fingerprint(run_key(recipe), folds, repeats), progress)
+    parts = [_Part(recipe, number, folds, repeat, nested) for repeat in range(repeats) for number in range(folds)]
+    key = fingerprint(run_key(recipe), folds, repeats, nested)
+    opened = open_run(Path(root), f"{recipe.name}-folds", key, progress)
     with opened.locked():
         write_start(recipe, opened)
         records: list[dict[str, Any]] = []
-        cards: list[Scores] = []
         new_work = False
         for place, part in enumerate(parts):
-            opened.progress.say(f"fold {place + 1} of {len(parts)}")
-            result = run(part, root=root, progress=progress, until="evaluate")
-            assert result.scores is not None, "it was asked for"
-            cards.append(result.scores)
-            repeat, number = divmod(place, folds)
-            records.append(fold_record(repeat, number, result.run.folder.name, cards[-1]))
-            new_work |= result.new_work
-        found = _write_folds(recipe, opened, records, cards[0])
+            title = f"fold {place + 1} of {len(parts)}"
+            inner = []
+            for number, inside in enumerate(part.inner):
+                opened.progress.say(f"inner fold {number + 1} of {len(part.inner)}, {title}")
+                record, _, did = _run_fold(inside, part.repeat, number, root, progress)
+                inner.append(record)
+                new_work |= did
+            opened.progress.say(title)
+            record, scores, did = _run_fold(part.outer, part.repeat, part.number, root, progress)
+            records.append(with_inner(record, inner) if inner else record)
+            new_work |= did
+        found = _write_folds(recipe, opened, records, scores)
     return Folds(opened, new_work, found)
+
+
+class _Part:
+    """One fold's recipe and those of its inner folds. Raises RecipeError where it cannot be folded so."""
+
+    def __init__(self, recipe: Recipe, number: int, of: int, repeat: int, nested: int | None) -> None:
+        self.repeat, self.number = repeat, number
+        self.outer = recipe.folded(number, of, repeat)
+        insides = [{"number": one, "of": nested} for one in range(max(1, nested))] if nested is not None else []
+        self.inner = [recipe.folded(number, of, repeat, inside) for inside in insides]
+
+
+def _run_fold(
+    recipe: Recipe, repeat: int, number: int, root: Path, progress: Progress | None
+) -> tuple[dict[str, Any], Scores, bool]:
+    """A fold's record, its score card, and whether it did more than read what was there."""
+    from danlu.evaluate.folds import fold_record
+
+    result = run(recipe, root=root, progress=progress, until="evaluate")
+    assert result.scores is not None, "it was asked for"
+    return fold_record(repeat, number, result.run.folder.name, result.scores), result.scores, result.new_work
 
 
 def _write_folds(recipe: Recipe, opened: Run, records: list[dict[str, Any]], scores: Scores) -> dict[str, Any]:
@@ -87,6 +125,7 @@ def _write_folds(recipe: Recipe, opened: Run, records: list[dict[str, Any]], sco
         "seed": recipe.seed,
         "folds": len(records) // (1 + records[-1]["repeat"]),
         "repeats": 1 + records[-1]["repeat"],
+        "nested": len(records[0]["inner"]["records"]) if "inner" in records[0] else None,
         "together": together(records, scores.main),
         "records": records,
     }

@@ -23,17 +23,25 @@ def run(
     repeats: Annotated[
         int, typer.Option("--repeats", min=1, metavar="R", help="Deal the rows into folds R times.")
     ] = 1,
+    nested: Annotated[
+        int | None,
+        typer.Option(
+            "--nested", min=2, max=100, metavar="M", help="Score each fold on M inner folds of its other rows first."
+        ),
+    ] = None,
     runs: Runs = Path("runs"),
     quiet: Quiet = False,
 ) -> None:
     """Run all six steps: from the data to a proved bundle.
 
     What is done already is not done again; a run that was stopped goes on where it was. With --folds every row is
-    tested once, and the metrics' means and spreads are told.
+    tested once, and the metrics' means and spreads are told. With --nested too, choose between recipes by the inner
+    scores: they are of rows that no outer fold has tested yet.
     """
     if folds is not None:
-        run_folds(recipe, overrides, folds, repeats, runs, quiet)
-    elif repeats > 1:
-        raise typer.BadParameter("it is for folds: add --folds 5", param_hint="--repeats")
+        run_folds(recipe, overrides, folds=folds, repeats=repeats, nested=nested, runs=runs, quiet=quiet)
+    elif repeats > 1 or nested is not None:
+        hint = "--repeats" if repeats > 1 else "--nested"
+        raise typer.BadParameter("it is for folds: add --folds 5", param_hint=hint)
     else:
         run_until("deploy", recipe, overrides, runs, quiet)

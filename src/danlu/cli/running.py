@@ -23,7 +23,9 @@ def run_until(step: str, recipe: str, overrides: list[str] | None, runs: Path, q
     return result
 
 
-def run_folds(recipe: str, overrides: list[str] | None, folds: int, repeats: int, runs: Path, quiet: bool) -> Folds:
+def run_folds(
+    recipe: str, overrides: list[str] | None, *, folds: int, repeats: int, nested: int | None, runs: Path, quiet: bool
+) -> Folds:
     """Train and score every fold and print what they come to. Raises DanluError."""
     from danlu.base.progress import choose_progress
     from danlu.cli.options import recipe_of
@@ -31,7 +33,8 @@ def run_folds(recipe: str, overrides: list[str] | None, folds: int, repeats: int
     from danlu.cross_validation import cross_validate
 
     whole = recipe_of(recipe, overrides)
-    result = cross_validate(whole, folds=folds, repeats=repeats, root=runs, progress=choose_progress(quiet=quiet))
+    progress = choose_progress(quiet=quiet)
+    result = cross_validate(whole, folds=folds, repeats=repeats, nested=nested, root=runs, progress=progress)
     if not quiet:
         print("\n".join(fold_lines(result)))
     return result

@@ -106,6 +106,7 @@ def fold_lines(result: Folds) -> list[str]:
     whole, records = found["together"], found["records"]
     names = list(whole["metrics"])
     repeats = found["repeats"] > 1
+    main, inner = whole["main"], whole["inner"]
     against = []
     rows = [
         (
@@ -113,20 +114,26 @@ def fold_lines(result: Folds) -> list[str]:
             str(one["number"] + 1),
             f"{one['rows']['test']:,}",
             *(_number(one["metrics"][name]) for name in names),
+            *((_number(one["inner"]["metrics"][main][key]) for key in ("mean", "sd")) if inner else ()),
             one["run"],
         )
         for one in records
     ]
-    for label, key in (("mean", "mean"), ("sd", "sd")):
-        rows.append(("", label, "", *(_number(whole["metrics"][name][key]) for name in names), ""))
+    for key in ("mean", "sd"):
+        inside = (_number(inner["metrics"][main][key]), "") if inner else ()
+        rows.append(("", key, "", *(_number(whole["metrics"][name][key]) for name in names), *inside, ""))
     for name, one in whole["baselines"].items():
         mean = f"{_number(one['mean'])} (sd {_number(one['sd'])})"
-        apart, sd = one["difference"]["mean"], _number(one["difference"]["sd"])
-        gap = "undefined" if apart is None else f"{apart:+.3g} (sd {sd})"
-        against.append(f"{name}: {whole['main']} {mean}; the network, fold by fold, {gap}")
-    head = ("repeat" if repeats else "", "fold", "tested", *names, "run")
+        against.append(f"{name}: {main} {mean}; the network, fold by fold, {_difference(one)}")
+    within = (f"{main} inside", "sd inside") if inner else ()
+    if inner:
+        text = (
+            f"inside: {found['nested']} inner folds of the rows that a fold does not test; {main} of a fold, less that"
+        )
+        against.append(f"{text} inside it, {_difference(inner)}")
+    head = ("repeat" if repeats else "", "fold", "tested", *names, *within, "run")
     first = 0 if repeats else 1
-    table = table_lines(head[first:], [row[first:] for row in rows], right=range(len(names) + 2))
+    table = table_lines(head[first:], [row[first:] for row in rows], right=range(len(names) + len(within) + 2))
     places = [("report", str(result.run.folder / "report.html")), ("run", str(result.run.folder))]
     news = [] if result.new_work else ["nothing to do: everything is up to date", ""]
     return [*news, *table, "", *against, *([""] if against else []), *table_lines(("", ""), places)]
@@ -170,6 +177,11 @@ def _interval(value: Mapping[str, float | None]) -> str:
     low, high = value.get("low"), value.get("high")
     between = f"  ({_number(low)} … {_number(high)})" if low is not None and high is not None else ""
     return f"{_number(value['value'])}{between}"
+
+
+def _difference(one: Mapping[str, Any]) -> str:
+    apart, sd = one["difference"]["mean"], _number(one["difference"]["sd"])
+    return "undefined" if apart is None else f"{apart:+.3g} (sd {sd})"
 
 
 def _number(value: float | None) -> str:

@@ -14,15 +14,22 @@ _SPREAD = (
     "result hangs on the rows that were drawn, and is no interval."
 )
 
+_INSIDE = (
+    "Inner folds split the rows that a fold trains and validates on; what they score neither trained nor validated in "
+    "them, and the fold does not test it. Choose between recipes by the mean inside, then read the fold's own score of "
+    "the one that you chose: a choice by the folds' own scores would make them too good."
+)
+
 
 def fold_head(found: Mapping[str, Any]) -> dict[str, Any]:
     """The head of the page."""
     repeats = f" × {found['repeats']}" if found["repeats"] > 1 else ""
+    nested = f", {found['nested']} inner ones in each" if found["nested"] else ""
     return {
         "title": found["name"],
         "run": found["run"],
         "started": "",
-        "task": f"{found['folds']} folds{repeats}",
+        "task": f"{found['folds']} folds{repeats}{nested}",
         "target": found["target"],
         "state": None,
         "main": None,
@@ -34,6 +41,7 @@ def fold_sections(found: Mapping[str, Any]) -> list[dict[str, Any]]:
     made = [
         ("metrics", "Over all folds", _together(found)),
         ("folds", "Every fold", _folds(found)),
+        *([("inside", "Inside each fold", _inside(found))] if found["nested"] else []),
         ("provenance", "Provenance", [code("The recipe, as it was resolved", found["recipe"])]),
     ]
     return [{"key": key, "title": title, "blocks": blocks} for key, title, blocks in made]
@@ -93,6 +101,44 @@ def _folds(found: Mapping[str, Any]) -> list[Block]:
     total = sum(one["rows"]["test"] for one in records)
     pairs = [("Rows tested", figure(total)), ("Seed", str(found["seed"]))]
     return [facts(pairs), table(f"Each fold's run; the dots are {metric_name(main)}", head, rows)]
+
+
+def _inside(found: Mapping[str, Any]) -> list[Block]:
+    whole = found["together"]
+    main, inner = whole["main"], whole["inner"]
+    head = [
+        ("Fold", ""),
+        ("Mean inside", NUMBER),
+        ("sd", NUMBER),
+        ("Least", NUMBER),
+        ("Largest", NUMBER),
+        ("The fold itself", NUMBER),
+        ("Runs inside", ""),
+    ]
+    rows: list[list[Cell]] = [
+        [
+            fold_name(one, found["repeats"]),
+            *_spread_texts(main, one["inner"]["metrics"][main]),
+            score_text(main, one["metrics"][main]),
+            cell(", ".join(inside["run"] for inside in one["inner"]["records"]), mono=True, wrap=True),
+        ]
+        for one in found["records"]
+    ]
+    over = [
+        [cell(metric_name(name), strong=name == main), *_spread_texts(name, one)]
+        for name, one in inner["metrics"].items()
+    ]
+    apart = inner["difference"]
+    text = f"{metric_name(main)} of a fold, less the mean inside it: {score_text(main, apart['mean'], signed=True)}"
+    return [
+        table(f"{metric_name(main)} on inner folds, and on the rows that the fold tests", head, rows),
+        table(
+            "Means inside, over all folds",
+            [("Metric", ""), ("Mean", NUMBER), ("sd", NUMBER), ("Least", NUMBER), ("Largest", NUMBER)],
+            over,
+        ),
+        small([f"{text} (sd {score_text(main, apart['sd'])}).", _INSIDE]),
+    ]
 
 
 def _dot(name: str, value: float | None, scale: Scale) -> Cell:

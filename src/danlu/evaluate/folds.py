@@ -36,16 +36,28 @@ def fold_record(repeat: int, number: int, run: str, scores: Scores) -> dict[str,
     }
 
 
+def with_inner(record: Mapping[str, Any], inner: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """A fold's record with "inner": {"records", "metrics": metric → their mean and spread}, see `spread`.
+
+    Args:
+        record: of `fold_record`.
+        inner: of `fold_record`, of the fold's inner folds, at least one; they score rows that this fold does not test.
+    """
+    metrics = {name: spread([one["metrics"][name] for one in inner]) for name in record["metrics"]}
+    return {**record, "inner": {"records": list(inner), "metrics": metrics}}
+
+
 def together(records: Sequence[Mapping[str, Any]], main: str) -> dict[str, Any]:
     """Mean and spread of every metric over the folds, and of the baselines' main metric.
 
     Args:
-        records: of `fold_record`, at least one.
+        records: of `fold_record`, or all of `with_inner`; at least one.
         main: the metric that counts most; it comes first.
 
     Returns:
         "main"; "metrics": metric → {"mean", "sd", "low", "high", "folds"}; "baselines": name → the same of the main
-        metric, "sd" also of the fold-by-fold difference to the network ("difference").
+        metric, "sd" also of the fold-by-fold difference to the network ("difference"); "inner": null, or {"metrics":
+        the same of the folds' inner means, "difference": the same of the main metric less its inner mean}.
     """
     names = sorted(records[0]["metrics"], key=lambda name: name != main)
     baselines = [name for name in records[0]["baselines"] if all(name in one["baselines"] for one in records)]
@@ -59,6 +71,16 @@ def together(records: Sequence[Mapping[str, Any]], main: str) -> dict[str, Any]:
         "main": main,
         "metrics": {name: spread([one["metrics"][name] for one in records]) for name in names},
         "baselines": against,
+        "inner": _inner(records, main, names) if "inner" in records[0] else None,
+    }
+
+
+def _inner(records: Sequence[Mapping[str, Any]], main: str, names: Sequence[str]) -> dict[str, Any]:
+    means = {name: [one["inner"]["metrics"][name]["mean"] for one in records] for name in names}
+    pairs = [(one["metrics"][main], mean) for one, mean in zip(records, means[main], strict=True)]
+    return {
+        "metrics": {name: spread(values) for name, values in means.items()},
+        "difference": spread([a - b for a, b in pairs if a is not None and b is not None]),
     }
 
 

@@ -12,6 +12,7 @@ import danlu
 from danlu.base.errors import RecipeError
 from danlu.base.files import read_json
 from danlu.evaluate.folds import spread
+from danlu.pipeline import run
 from danlu.recipe.reading import read_recipe, recipe_from
 
 QUICK = {
@@ -25,6 +26,19 @@ def recipe(**sections: object) -> danlu.Recipe:
     x = random.normal(size=90)
     days = pl.date_range(pl.date(2020, 1, 1), pl.date(2020, 3, 30), eager=True)
     frame = pl.DataFrame({"x": x, "日期": days, "label": np.where(x > 0, "是", "否")})
+    return recipe_from({"name": "小麦", "data": {"source": frame, "target": "label"}, **QUICK, **sections})
+
+
+Rows = dict[str, set[int]]
+
+
+def noisy(**sections: object) -> danlu.Recipe:
+    """A recipe whose label is not told by one column alone."""
+    random = np.random.default_rng(0)
+    x = random.normal(size=150)
+    days = pl.date_range(pl.date(2020, 1, 1), pl.date(2020, 5, 29), eager=True)
+    label = np.where(x + random.normal(size=150) > 0, "是", "否")
+    frame = pl.DataFrame({"x": x, "日期": days, "label": label})
     return recipe_from({"name": "小麦", "data": {"source": frame, "target": "label"}, **QUICK, **sections})
 
 
@@ -61,6 +75,77 @@ def test_a_second_time_does_nothing_and_a_lost_fold_is_run_again(found: danlu.Fo
     mended = danlu.cross_validate(recipe(), folds=2, repeats=2, root=root)
     assert mended.new_work
     assert mended.found == found.found
+
+
+@pytest.fixture(scope="module")
+def nested(tmp_path_factory: pytest.TempPathFactory) -> danlu.Folds:
+    return danlu.cross_validate(noisy(), folds=2, nested=2, root=tmp_path_factory.mktemp("runs"))
+
+
+class TestNested:
+    """Inner folds of what each fold does not test."""
+
+    def test_inner_folds_test_each_row_once_that_their_fold_does_not_test(self, nested: danlu.Folds) -> None:
+        root = nested.run.folder.parent
+        num_runs = len(list(root.glob("小麦-0*")))
+        for number in range(2):
+            fold = {"number": number, "of": 2}
+            outer = self.rows(root, fold)
+            inside = [self.rows(root, fold, {"number": one, "of": 2}) for one in range(2)]
+            assert outer["train"] | outer["validation"] == inside[0]["test"] | inside[1]["test"]
+            assert not inside[0]["test"] & inside[1]["test"]
+            for rows in inside:
+                assert not set().union(*rows.values()) & outer["test"]
+        assert len(list(root.glob("小麦-0*"))) == num_runs == 6, "these are the runs that were scored"
+
+    @staticmethod
+    def rows(root: Path, fold: dict[str, int], inner: dict[str, int] | None = None, **sections: object) -> Rows:
+        """Each split's row numbers as a fold's run prepared them."""
+        prepared = run(noisy(**sections).folded(**fold, inner=inner), root=root, until="prepare").prepared
+        assert prepared is not None
+        return {name: set(prepared.split(name).rows.tolist()) for name in prepared.sizes}
+
+    def test_means_and_spreads_inside_are_of_the_inner_score_cards(self, nested: danlu.Folds) -> None:
+        root, found = nested.run.folder.parent, nested.found
+        means = []
+        for one in found["records"]:
+            cards = [read_json(root / inner["run"] / "evaluate/scorecard.json") for inner in one["inner"]["records"]]
+            values = [card["metrics"]["test"]["accuracy"]["value"] for card in cards]
+            told = one["inner"]["metrics"]["accuracy"]
+            assert told["mean"] == pytest.approx(np.mean(values))
+            assert told["sd"] == pytest.approx(np.std(values, ddof=1))
+            means.append(np.mean(values))
+        inner = found["together"]["inner"]
+        own = [one["metrics"]["accuracy"] for one in found["records"]]
+        assert inner["metrics"]["accuracy"]["mean"] == pytest.approx(np.mean(means))
+        assert inner["difference"]["mean"] == pytest.approx(np.mean(own) - np.mean(means))
+        assert found["nested"] == 2
+
+    def test_outer_folds_are_those_without_nesting_and_nothing_is_done_twice(self, nested: danlu.Folds) -> None:
+        root = nested.run.folder.parent
+        assert not danlu.cross_validate(noisy(), folds=2, nested=2, root=root).new_work
+        plain = danlu.cross_validate(noisy(), folds=2, root=root)
+        assert not plain.new_work
+        assert [one["run"] for one in plain.found["records"]] == [one["run"] for one in nested.found["records"]]
+        assert plain.run.folder != nested.run.folder
+        assert plain.found["together"]["inner"] is None
+
+    def test_the_page_shows_what_is_inside(self, nested: danlu.Folds) -> None:
+        page = (nested.run.folder / "report.html").read_text(encoding="utf-8")
+        assert "2 folds, 2 inner ones in each" in page
+        assert all(inner["run"] in page for one in nested.found["records"] for inner in one["inner"]["records"])
+
+    def test_inner_windows_lie_before_the_window_that_their_fold_tests(self, tmp_path: Path) -> None:
+        prepare = {"split": {"by": {"time": "日期"}, "gap": 1}}
+        danlu.cross_validate(noisy(prepare=prepare), folds=2, nested=2, root=tmp_path)
+        for number in range(2):
+            fold = {"number": number, "of": 2}
+            first = min(self.rows(tmp_path, fold, prepare=prepare)["test"])
+            for one in range(2):
+                rows = self.rows(tmp_path, fold, {"number": one, "of": 2}, prepare=prepare)
+                assert max(rows["train"]) + 1 < min(rows["validation"])
+                assert max(rows["validation"]) + 1 < min(rows["test"])
+                assert max(rows["test"]) + 1 < first
 
 
 def test_a_folds_recipe_can_be_repeated_alone(found: danlu.Folds) -> None:
@@ -100,6 +185,13 @@ def test_a_split_that_cannot_be_folded_is_told_before_anything_runs(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("nested", [0, 1])
+def test_fewer_than_two_inner_folds_are_refused(tmp_path: Path, nested: int) -> None:
+    with pytest.raises(RecipeError, match=f"prepare.split.fold.inner.of must be >= 2, not {nested}"):
+        danlu.cross_validate(recipe(), folds=2, nested=nested, root=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_spread_is_of_what_is_defined() -> None:
     assert spread([1.0, None, 3.0, float("nan")]) == {
         "mean": 2.0, "sd": pytest.approx(2**0.5), "low": 1.0, "high": 3.0, "folds": 2,
@@ -119,3 +211,14 @@ def test_the_command_prints_folds_mean_and_sd(tmp_path: Path, capsys: pytest.Cap
     assert execute(["run", "sample:iris", *quick, "--repeats", "2"]) == 2
     assert "add --folds 5" in capsys.readouterr().err
     assert read_recipe(tmp_path / "iris-0002/resolved.yaml").prepare.split.fold is not None
+    assert execute(["run", "sample:iris", *quick, "--nested", "2"]) == 2
+    assert "add --folds 5" in capsys.readouterr().err
+    assert execute(["run", "sample:iris", *quick, "--folds", "2", "--nested", "2"]) == 0
+    text = capsys.readouterr().out
+    lines = [line.split() for line in text.splitlines()]
+    assert lines[0][-5:] == ["accuracy", "inside", "sd", "inside", "run"]
+    assert [line[0] for line in lines[1:5]] == ["1", "2", "mean", "sd"]
+    assert "inside: 2 inner folds of the rows that a fold does not test; accuracy of a fold, less" in text
+    inner = read_recipe(tmp_path / "iris-0003/resolved.yaml").prepare.split.fold
+    assert inner is not None
+    assert inner.inner is not None
