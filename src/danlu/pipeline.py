@@ -163,7 +163,7 @@ def _noting(run: Run, name: str, done: list[tuple[str, bool, float]]) -> Iterato
 def run_key(recipe: Recipe) -> str:
     """What makes two runs the same: the recipe's meaning, the content of its data, the code, the key of its masks."""
     from danlu.prepare.mask import Masking, mask_key
-    from danlu.prepare.sources.reading import content_hash
+    from danlu.prepare.sources.hashing import content_hash
     from danlu.recipe.writing import to_mapping, without_places
 
     meaning = to_mapping(recipe)

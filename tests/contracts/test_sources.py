@@ -17,7 +17,8 @@ from pydantic import ValidationError
 from danlu import catalog
 from danlu.base.errors import DataError
 from danlu.base.registry import build, describe
-from danlu.prepare.sources.reading import read_source, table_hash
+from danlu.prepare.sources.hashing import table_hash
+from danlu.prepare.sources.reading import read_source
 from danlu.prepare.sources.table import Source
 from tests.workbooks import write_workbook
 

@@ -37,7 +37,8 @@ from danlu.prepare.mask import Masking, mask_key, masks_of
 from danlu.prepare.prepared import SPLITS, Finding, Prepared
 from danlu.prepare.profile import figures_now
 from danlu.prepare.shipping import side_tables
-from danlu.prepare.sources.reading import file_hashes, plain_hash, read_data, table_hash
+from danlu.prepare.sources.hashing import file_hashes, plain_hash, table_hash
+from danlu.prepare.sources.reading import read_data
 from danlu.prepare.sources.remote import fetch_all
 from danlu.prepare.sources.table import PICTURES, Table
 from danlu.prepare.values import outlier_findings

@@ -28,10 +28,11 @@ from danlu.prepare.looked import MIN_ROWS
 from danlu.prepare.looking import Looking
 from danlu.prepare.sources.csv import Csv
 from danlu.prepare.sources.csv_pieces import find_pieces, read_piece
+from danlu.prepare.sources.hashing import plain_hash
 from danlu.prepare.sources.jsonl import JsonLines
 from danlu.prepare.sources.parquet import Parquet
 from danlu.prepare.sources.reading import read_data
-from danlu.prepare.sources.table import Rows
+from danlu.prepare.sources.table import Rows, Table
 from danlu.recipe.reading import recipe_from
 
 ROWS = MIN_ROWS + 5_000
@@ -335,3 +336,30 @@ def test_lists_beside_other_values_in_later_pieces_are_text(tmp_path: Path) -> N
     assert isinstance(found, Stored)
     assert found.dtypes == [pl.List(pl.Int64)]
     assert found["a"].to_list() == ["[1, 2]", None, "x", None, "2.5", None, None, None]
+
+
+def test_some_rows_of_a_table_in_parts(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"a": range(20), "b": list("abcdefghijklmnopqrst")})
+    rows = Rows(tmp_path)
+    rows._frames = Gathering(tmp_path, held_bytes=1)
+    for start in range(0, 20, 3):
+        rows.add(Table(frame=frame[start : start + 3]), "a")
+    table = rows.table()
+    assert isinstance(table.frame, Stored)
+    places = np.array([0, 2, 3, 11, 19])
+    some = table.take(places)
+    assert some.held.equals(frame[places])
+    assert some.rows.tolist() == places.tolist()
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "jsonl"])
+def test_files_that_name_no_pictures_are_known_without_being_parsed(tmp_path: Path, suffix: str) -> None:
+    def hashed(frame: pl.DataFrame) -> str:
+        path = tmp_path / f"a.{suffix}"
+        {"csv": frame.write_csv, "parquet": frame.write_parquet, "jsonl": frame.write_ndjson}[suffix](path)
+        return plain_hash(recipe_from({"data": str(path), "target": "b"}).data, base=tmp_path)
+
+    first = hashed(pl.DataFrame({"a": ["x", "y"], "b": [1, 2]}))
+    assert first
+    assert hashed(pl.DataFrame({"a": ["x", "y"], "b": [1, 3]})) not in ("", first)
+    assert hashed(pl.DataFrame({"a": ["x.png", "y.png"], "b": [1, 2]})) == ""

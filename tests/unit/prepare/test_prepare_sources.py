@@ -14,9 +14,10 @@ import pytest
 
 from danlu.base.errors import DataError
 from danlu.prepare.sources.frame import to_polars
+from danlu.prepare.sources.hashing import content_hash, table_hash
 from danlu.prepare.sources.idx import read_idx
 from danlu.prepare.sources.image_folder import ImageFolder
-from danlu.prepare.sources.reading import content_hash, read_data, read_rows, read_source, table_hash
+from danlu.prepare.sources.reading import read_data, read_rows, read_source
 from danlu.prepare.sources.sample import samples
 from danlu.recipe.schema import Data
 

@@ -21,7 +21,8 @@ from danlu.base.runs import Run
 from danlu.columns.pictures import unreadable_reason
 from danlu.pipeline import run_key
 from danlu.prepare import prepare
-from danlu.prepare.sources.reading import content_hash, read_data, read_rows
+from danlu.prepare.sources.hashing import content_hash
+from danlu.prepare.sources.reading import read_data, read_rows
 from danlu.prepare.step import outlook
 from danlu.recipe.reading import read_recipe, recipe_from
 from danlu.recipe.schema import Data

@@ -11,7 +11,8 @@ import pytest
 
 from danlu.base.errors import DataError
 from danlu.prepare.sources.excel import Excel
-from danlu.prepare.sources.reading import content_hash, read_source
+from danlu.prepare.sources.hashing import content_hash
+from danlu.prepare.sources.reading import read_source
 from danlu.recipe.schema import Data
 from tests.workbooks import write_workbook
 

@@ -11,7 +11,8 @@ import pytest
 from danlu.base.errors import DataError, RecipeError
 from danlu.base.progress import Quiet
 from danlu.pipeline import run_key
-from danlu.prepare.sources.reading import content_hash, read_data
+from danlu.prepare.sources.hashing import content_hash
+from danlu.prepare.sources.reading import read_data
 from danlu.prepare.sources.table import Table
 from danlu.prepare.step import outlook
 from danlu.recipe.reading import read_recipe, recipe_from

@@ -13,7 +13,8 @@ import pytest
 from danlu.base.errors import DataError
 from danlu.base.files import hash_file
 from danlu.prepare.sources import packing
-from danlu.prepare.sources.reading import content_hash, read_source, table_hash
+from danlu.prepare.sources.hashing import content_hash, table_hash
+from danlu.prepare.sources.reading import read_source
 from danlu.recipe.schema import Data
 
 FRAME = pl.DataFrame({"x": ["1", "2", "3"], "名": ["甲", "乙", "甲"]})

@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 
 from danlu.base.errors import DataError
-from danlu.prepare.sources.reading import read_source, table_hash
+from danlu.prepare.sources.hashing import table_hash
+from danlu.prepare.sources.reading import read_source
 
 
 def put(path: Path, text: str) -> None:

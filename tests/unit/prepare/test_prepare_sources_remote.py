@@ -18,7 +18,8 @@ import pytest
 from danlu.base.errors import DanluError, DataError
 from danlu.base.progress import Quiet
 from danlu.pipeline import run
-from danlu.prepare.sources.reading import content_hash, read_data, read_rows, read_source
+from danlu.prepare.sources.hashing import content_hash
+from danlu.prepare.sources.reading import read_data, read_rows, read_source
 from danlu.prepare.sources.remote import fetch, fetch_all
 from danlu.prepare.survey import survey
 from danlu.recipe.reading import recipe_from

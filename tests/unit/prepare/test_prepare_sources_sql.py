@@ -18,7 +18,8 @@ import pytest
 
 import danlu
 from danlu.base.errors import DataError, RecipeError
-from danlu.prepare.sources.reading import content_hash, read_data, read_source, table_hash
+from danlu.prepare.sources.hashing import content_hash, table_hash
+from danlu.prepare.sources.reading import read_data, read_source
 from danlu.prepare.sources.sql import Sql, shown
 from danlu.recipe.reading import read_recipe, recipe_from
 from danlu.recipe.schema import Data

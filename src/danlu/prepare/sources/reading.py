@@ -1,12 +1,9 @@
-"""Whatever holds rows, read: which reader it takes, several files at once, and the hash of what was read."""
+"""Whatever holds rows, read: one file or several, from here or elsewhere, whole or in pieces."""
 
 from __future__ import annotations
 
 import glob
-import hashlib
 import os
-import re
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,28 +16,20 @@ import polars as pl
 from danlu import catalog
 from danlu.base.archives import member_of
 from danlu.base.errors import DataError
-from danlu.base.files import fingerprint, hash_file
-from danlu.base.progress import Progress, Quiet
+from danlu.base.files import fingerprint
 from danlu.base.registry import build
 from danlu.prepare.sources.attached import Attached
+from danlu.prepare.sources.choosing import SUFFIXES, choose_reader, names_pictures, suffix_of
 from danlu.prepare.sources.frame import is_frame, to_polars
 from danlu.prepare.sources.hugging_face import is_hugging_face
 from danlu.prepare.sources.idx import is_idx
 from danlu.prepare.sources.image_folder import is_image_folder
 from danlu.prepare.sources.joining import Joining
-from danlu.prepare.sources.packing import files_in, packing
 from danlu.prepare.sources.remote import fetch
 from danlu.prepare.sources.sql import Sql
-from danlu.prepare.sources.table import PICTURES, InPieces, Rows, Source, Table, frame_hash, located
+from danlu.prepare.sources.table import PICTURES, InPieces, Rows, Source, Table, located
 from danlu.recipe.addresses import is_remote
 from danlu.recipe.schema import Data
-
-_SUFFIXES = {
-    ".csv": "csv", ".tsv": "csv", ".tab": "csv", ".txt": "csv", ".data": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl",
-    ".json": "jsonl", ".parquet": "parquet", ".pq": "parquet", ".arrow": "parquet", ".feather": "parquet",
-    ".ipc": "parquet", ".npz": "npz", ".db": "sql", ".sqlite": "sql", ".sqlite3": "sql",
-    ".xlsx": "excel", ".xls": "excel", ".xlsb": "excel", ".ods": "excel",
-}  # fmt: skip
 
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
@@ -162,7 +151,7 @@ def _tables_in(folder: Path) -> list[Path]:
     """The tables directly in a folder, or in its folders named `year=2024`, where it holds nothing else to be meant."""
     inside = sorted(folder.iterdir())
     files = [one for one in inside if one.is_file() and not one.name.startswith(".")]
-    tables = [one for one in files if _suffix(one) in _SUFFIXES and _suffix(one) != ".txt" and not is_idx(one)]
+    tables = [one for one in files if suffix_of(one) in SUFFIXES and suffix_of(one) != ".txt" and not is_idx(one)]
     if any(is_idx(one) for one in files) or is_hugging_face(folder) or is_image_folder(folder):
         return []
     parts = [one for one in inside if one.is_dir() and _is_partition(one.name)]
@@ -170,7 +159,7 @@ def _tables_in(folder: Path) -> list[Path]:
 
 
 def _read_one(path: Path, base: Path, reader: Source | None) -> Iterator[Table]:
-    name = "" if reader else _choose(path)
+    name = "" if reader else choose_reader(path)
     way = reader or _reader(name)
     try:
         pieces = way.pieces(path, base=base) if isinstance(way, InPieces) else None
@@ -178,64 +167,17 @@ def _read_one(path: Path, base: Path, reader: Source | None) -> Iterator[Table]:
     except DataError as error:
         if reader:
             raise
-        if _suffix(path) in _SUFFIXES or path.is_dir() or path.suffix.lower() == ".zip":
+        if suffix_of(path) in SUFFIXES or path.is_dir() or path.suffix.lower() == ".zip":
             error.message = f"read as {name}, {error.message}"
             raise
         message = f"{path.name} was tried as {name}, since its name tells nothing: {error.message}"
         raise DataError(message, where=error.where, hint=f"{error.hint}; or set data.reader") from error
 
 
-def _suffix(path: Path) -> str:
-    """What the name says of the format, in lower case and without how it is packed."""
-    name = path.name.lower()
-    for packed in (".gz", ".zst", ".zip"):
-        name = name.removesuffix(packed)
-    return Path(name).suffix
-
-
-def _choose(path: Path) -> str:
-    """The reader for a file or folder, by its suffix and then by its first bytes."""
-    if path.is_dir():
-        if any(is_idx(one) for one in path.iterdir()):
-            return "idx"
-        return "hugging_face" if is_hugging_face(path) else "image_folder"
-    if is_idx(path):
-        return "idx"
-    if name := _SUFFIXES.get(_suffix(path)):
-        return name
-    if path.suffix.lower() == ".zip":
-        return _choose_in_archive(path)
-    if path.suffix.lower() in PICTURES:
-        raise DataError(
-            f"{path.name} is one picture", where=str(path), hint="give the folder that holds its class's folder"
-        )
-    with open(path, "rb") as file:
-        head = file.read(6)
-    magic = {b"PAR1": "parquet", b"ARROW1": "parquet", b"PK\x03\x04": "npz", b"SQLite": "sql"}
-    return next((name for mark, name in magic.items() if head.startswith(mark)), "csv")
-
-
-def _choose_in_archive(path: Path) -> str:
-    """The reader for a zip archive: pictures in class folders, or the one table that it holds."""
-    names = files_in(path)
-    if any(Path(name).suffix.lower() in PICTURES for name in names):
-        return "image_folder"
-    if not names:
-        raise DataError(f"{path.name} holds no file", where=str(path), hint="pack one table, or class folders")
-    name = _SUFFIXES.get(_suffix(Path(names[0])), "csv")
-    if name in ("csv", "jsonl", "parquet"):
-        return name
-    raise DataError(
-        f"{path.name} holds {names[0]}, which is not read from within an archive",
-        where=str(path),
-        hint="unpack it, and name the file",
-    )
-
-
 def _resolved(table: Table, path: Path) -> Table:
     """Picture paths in a table, relative to its folder, made absolute; the pictures count as its files."""
     folder = path.parent if path.is_file() else path
-    pictures = [name for name in table.held.columns if _names_pictures(table.held[name])]
+    pictures = [name for name in table.held.columns if names_pictures(table.held[name])]
     if not pictures or table.files == () or path.is_dir():
         return table
     root = str(folder.resolve()) + os.sep
@@ -246,22 +188,6 @@ def _resolved(table: Table, path: Path) -> Table:
     named = {one for name in pictures for one in frame[name].drop_nulls().unique().to_list()}
     found = {Path(one) if os.path.isfile(one) else (member_of(one) or (None,))[0] for one in named}
     return replace(table, frame=frame, files=(*table.files, *sorted(one for one in found if one is not None)))
-
-
-def _names_pictures(values: pl.Series) -> bool:
-    """Whether a column's texts end as pictures' names do: more than nine tenths of the first."""
-    if values.dtype != pl.String:
-        return False
-    some = [text.strip() for text in values.head(200).to_list() if text and not text.isspace()]
-    first = some[: len(some) // 10 + 1]  # where none of them does, no nine tenths can
-    if not any(_PICTURE_NAME.match(text) for text in first):
-        return False
-    return sum(bool(_PICTURE_NAME.match(text)) for text in some) > 0.9 * len(some)
-
-
-_PICTURE_NAME = re.compile(
-    r"[^:]*\.(?:" + "|".join(suffix[1:] for suffix in PICTURES) + r")\Z", re.IGNORECASE | re.DOTALL
-)
 
 
 def read_rows(source: Any, *, base: Path | None = None) -> pl.DataFrame:
@@ -342,98 +268,3 @@ def _splits(data: Data, base: Path) -> Iterator[tuple[Table, str]]:
             for table, _ in read_pieces(getattr(data, split), base=base, reader=reader):
                 words = np.full(table.held.height, split, dtype="U10")
                 yield replace(table, split=words), f"data.{split}"
-
-
-def content_hash(data: Data, *, base: Path, masked: Mask = unmasked) -> str:
-    """SHA-256 of all that a recipe's `data` names, wherever it lies; text files that name no pictures are not parsed.
-
-    Args:
-        data: the recipe's section.
-        base: the folder that relative paths are below.
-        masked: see `read_data`; of what is read, nothing else may reach a disk.
-
-    Raises:
-        DataError: nothing is there, or it cannot be read.
-    """
-    return plain_hash(data, base=base) or table_hash(read_data(data, base=base, masked=masked))
-
-
-def plain_hash(data: Data, *, base: Path) -> str:
-    """SHA-256 of the files that a recipe's `data` names, where all are text files that name no pictures; else ""."""
-    parts = {name: getattr(data, name) for name in ("source", "train", "validation", "test")}
-    files = {name: _plain_files(source, base) for name, source in parts.items() if source is not None}
-    if data.join or data.files or not all(files.values()):
-        return ""
-    return fingerprint({name: [hash_file(one) for one in paths] for name, paths in files.items()})
-
-
-def _plain_files(source: Any, base: Path) -> list[Path]:
-    """The text files that a source names, where that is all there is to it; else none."""
-    named = source if isinstance(source, (list, tuple)) else [source]
-    if not all(isinstance(one, (str, Path)) for one in named):
-        return []
-    files = [one for given in named for one in _files_named(given, base)]
-    return files if all(one.is_file() and _is_plain(one) for one in files) else []
-
-
-def _files_named(source: str | Path, base: Path) -> tuple[Path, ...]:
-    if not is_remote(source):
-        return (base / Path(source).expanduser(),)
-    fetched = fetch(str(source))
-    return fetched.files or (fetched.path,)
-
-
-def _is_plain(path: Path) -> bool:
-    """Whether a file is delimited text or JSON lines that names no pictures in its first megabyte.
-
-    Those named later only are still noticed when the step reads them: its fingerprint holds every file.
-    """
-    if _SUFFIXES.get(_suffix(path)) not in ("csv", "jsonl"):
-        return False
-    try:
-        if packing(path) not in ("", "gzip"):
-            return False
-        with open(path, "rb") as file:
-            head = file.read(1 << 20)
-        if head.startswith(b"\x1f\x8b"):
-            head = zlib.decompressobj(wbits=31).decompress(head, 1 << 20)
-    except (OSError, zlib.error):
-        return False
-    return b"\0" not in head and not any(suffix.encode() in head.lower() for suffix in PICTURES)
-
-
-def table_hash(table: Table, hashes: Sequence[str] | None = None) -> str:
-    """SHA-256 of all that was read, wherever it lies: the files' relative names and bytes, or the frame's values.
-
-    Args:
-        table: what was read.
-        hashes: `file_hashes` of its files, where they are known already.
-    """
-    if not table.files:
-        return table.values_hash or frame_hash(table.held)
-    files = list(dict.fromkeys(table.files))
-    root = os.path.commonpath([one.parent.absolute() for one in files])
-    names = [os.path.relpath(one.absolute(), root) for one in files]
-    pairs = list(zip(names if len(names) > 1 else [""], hashes or file_hashes(files), strict=True))
-    split = None if table.split is None else _digest(table.split)
-    return fingerprint(pairs, split, table.values_hash) if table.values_hash else fingerprint(pairs, split)
-
-
-def file_hashes(files: Sequence[Path], progress: Progress | None = None) -> list[str]:
-    """SHA-256 of each file, once each, in the order given. Raises DataError where one cannot be read."""
-    files = list(dict.fromkeys(files))
-    found = []
-    with (progress or Quiet()).task("read files", total=sum(one.stat().st_size for one in files)) as task:
-        for one in files:
-            try:
-                found.append(hash_file(one))
-            except OSError as error:
-                raise DataError(
-                    f"could not read {one}: {error.strerror}", where=str(one), hint="check the file"
-                ) from error
-            task.advance(one.stat().st_size)
-    return found
-
-
-def _digest(values: np.ndarray) -> str:
-    return hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()
