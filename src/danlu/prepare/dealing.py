@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from danlu.prepare.columnar import numbered
+from danlu.prepare.columnar import numbered, smallest
 
 # N rows, K columns, J places (splits or folds), C combinations of levels, L levels of all columns
 
@@ -42,16 +42,16 @@ def dealt(columns: Sequence[np.ndarray], shares: np.ndarray, random: np.random.G
 
 def _combined(columns: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
     """Each row's combination of levels, 0 … C-1 in lexicographic order, and how many there are."""
-    combination, count = np.zeros(len(columns[0]), np.int64), 1
+    combination, count = np.zeros(len(columns[0]), np.int32), 1
     for column in columns:
         num_levels = int(column.max(initial=0)) + 1
-        keys = combination * num_levels + column
+        keys = combination.astype(np.int64) * num_levels + column
         if count * num_levels <= max(1 << 20, len(keys)):
             there = np.bincount(keys, minlength=count * num_levels) > 0
-            combination, count = (np.cumsum(there) - 1)[keys], int(there.sum())
+            combination, count = smallest(np.cumsum(there) - 1)[keys], int(there.sum())
         else:
-            found, combination = np.unique(keys, return_inverse=True)
-            count = len(found)
+            found, places = np.unique(keys, return_inverse=True)
+            combination, count = smallest(places), len(found)
     return combination, count
 
 
