@@ -23,7 +23,7 @@ from danlu.columns.column import nulled
 from danlu.columns.datetime import Datetime
 from danlu.columns.number import Number, read_fractions
 from danlu.prepare import findings as reports
-from danlu.prepare.audit import Audited, audit, find_time_order
+from danlu.prepare.audit import CHECKS, Audited, audit, find_time_order
 from danlu.prepare.choose import (
     Chosen,
     check_inputs,
@@ -279,7 +279,7 @@ class Looking:
             )
             return
         others = [name for name in self.unused if looked.chosen[name].finding in ("text", "high_cardinality")]
-        with self.progress.task("audit") as task:
+        with self.progress.task("audit", total=len(CHECKS)) as task:
             self.noticed += audit(
                 Audited(
                     looked.inputs,
