@@ -59,7 +59,7 @@ def test_two_lines_are_a_whole_recipe(tmp_path: Path) -> None:
         ("train: {optimizer: {name: sgd, lr: -1}}", "train.optimizer.lr must be > 0, not -1", "3:32"),
         ("train: {optimizer: {name: sgd, lrr: 1}}", "train.optimizer.lrr is not an option of sgd", "did you mean lr?"),
         ("train: {optimizer: {name: 5}}", "train.optimizer.name is 5, which is not one of", "3:21"),
-        ("train: {optimizer: 5}", "train.optimizer must be one of sgd, adam, adamw, rmsprop, or a mapping with `name`", "3:9"),
+        ("train: {optimizer: 5}", "train.optimizer must be one of sgd, adam, adamw, rmsprop, adagrad, muon, or a mapping", "3:9"),
         ("train: {class_weights: {yes: -1}}", "train.class_weights.yes must be > 0, not -1", "3:25"),
         ("train: {class_weights: balance}", "train.class_weights must be balanced or a mapping", "mean balanced?"),
         ("prepare: {split: {test: 1.5}}", "prepare.split.test must be < 1, not 1.5", "3:19"),
