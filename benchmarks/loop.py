@@ -24,6 +24,7 @@ from danlu.prepare import prepare
 from danlu.prepare.prepared import Split
 from danlu.recipe.reading import recipe_from
 from danlu.recipe.schema import Recipe
+from danlu.tasks.losses import default_loss
 from danlu.train.batches import batches
 from danlu.train.plan import Plan, make_plan
 from danlu.train.step import make_loop, settled
@@ -42,6 +43,7 @@ def bare(network: Network, split: Split, plan: Plan) -> float:
     """Seconds per step of the plain loop: tensors in memory, batches by index, torch.optim.AdamW."""
     inputs = {name: torch.from_numpy(np.array(array)) for name, array in split.inputs.items()}
     target = torch.from_numpy(np.array(split.target))
+    loss_of = default_loss(network.task)
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
     network.train()
     steps, start = 0, time.perf_counter()
@@ -49,7 +51,8 @@ def bare(network: Network, split: Split, plan: Plan) -> float:
         order = torch.randperm(split.num_rows)
         for rows in order.split(plan.batch_size):
             optimizer.zero_grad()
-            loss = network.task.loss(network({name: value[rows] for name, value in inputs.items()}), target[rows], None)
+            scores = network({name: value[rows] for name, value in inputs.items()})
+            loss = loss_of.value(scores, target[rows], None)
             loss.backward()
             optimizer.step()
             loss.item()

@@ -42,6 +42,7 @@ FAMILIES = {
     "encoders": "What turns a column into a vector: an entry of `design.encoders`.",
     "fusions": "What joins the encoded columns: `design.fusion`.",
     "heads": "From the joined vector to the outputs: `design.head`.",
+    "losses": "What training makes small: `train.loss`.",
     "optimizers": "How weights follow gradients: `train.optimizer`.",
     "schedules": "How the step size changes over the run: `train.schedule`.",
     "metrics": "What is scored: `evaluate.metrics`, `train.early_stop.monitor`, `require`.",

@@ -51,6 +51,15 @@ CATALOG: dict[str, dict[str, str]] = {
         "multiclass": "danlu.tasks.classification:MultiClass",
         "regression": "danlu.tasks.regression:Regression",
     },
+    "losses": {
+        "mse": "danlu.tasks.losses:Mse",
+        "mae": "danlu.tasks.losses:Mae",
+        "huber": "danlu.tasks.losses:Huber",
+        "quantile": "danlu.tasks.losses:Quantile",
+        "poisson": "danlu.tasks.losses:Poisson",
+        "cross_entropy": "danlu.tasks.losses:CrossEntropy",
+        "focal": "danlu.tasks.losses:Focal",
+    },
     "encoders": {
         "mlp": "danlu.design.encoders.mlp:Mlp",
         "cnn": "danlu.design.encoders.cnn:Cnn",

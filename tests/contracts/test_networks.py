@@ -19,6 +19,7 @@ from danlu.columns.fillers.group import Group
 from danlu.design import Network, assemble, describe, design, outputs
 from danlu.design.description import example_inputs
 from danlu.export.onnx import Onnx
+from danlu.tasks.losses import default_loss
 from tests.small import TARGETS, frame, prepared, recipe, schema
 
 # Every encoder with a column of every kind it takes, and all of them together.
@@ -61,7 +62,7 @@ def test_every_parameter_gets_a_gradient(built: Network) -> None:
     inputs = {name: torch.from_numpy(array) for name, array in rows(built).items()}
     target = torch.from_numpy(built.schema.encode_target(frame()))
     built.train()
-    built.task.loss(built(inputs), target, None).backward()
+    default_loss(built.task).value(built(inputs), target, None).backward()
     without = [
         name for name, parameter in built.named_parameters() if parameter.grad is None or not parameter.grad.any()
     ]
@@ -114,7 +115,7 @@ def test_eight_rows_are_learnt_by_heart(built: Network) -> None:
     built.train()
     for _ in range(200):
         optimizer.zero_grad()
-        loss = built.task.loss(built(inputs), target, None)
+        loss = default_loss(built.task).value(built(inputs), target, None)
         loss.backward()
         optimizer.step()
     assert loss.item() < 0.3 * float(max(1.0, target.float().var()))

@@ -197,11 +197,13 @@ def _train(network: Network, split: Split) -> None:
     """A few steps of plain gradient descent, so that answers differ from row to row."""
     import torch
 
+    from danlu.tasks.losses import default_loss
+
     inputs = {name: torch.from_numpy(np.array(array)) for name, array in split.inputs.items()}
     target = torch.from_numpy(np.array(split.target))
     network.eval()
     for _ in range(60):
-        loss = network.task.loss(network(inputs), target, None)
+        loss = default_loss(network.task).value(network(inputs), target, None)
         gradients = torch.autograd.grad(loss, list(network.parameters()), allow_unused=True)
         with torch.no_grad():
             for weight, gradient in zip(network.parameters(), gradients, strict=True):

@@ -42,6 +42,7 @@ def __getattr__(name: str) -> Any:
     from danlu.base.devices import need
 
     need("torch", "train")
-    value = getattr(import_module(f"danlu.design.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+    module = import_module(f"danlu.design.{_HOMES[name]}")
+    # All of its names at once: importing `assemble` has put the module itself where the function is to stand.
+    globals().update({own: getattr(module, own) for own, home in _HOMES.items() if home == _HOMES[name]})
+    return globals()[name]

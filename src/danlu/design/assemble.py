@@ -13,8 +13,10 @@ from danlu.base import registry
 from danlu.base.errors import Fault, RecipeError, nearest
 from danlu.base.seeds import derive
 from danlu.columns.schema import Schema
+from danlu.design.link import LINKS
 from danlu.design.network import Encoder, Network
 from danlu.recipe.schema import Design, Recipe
+from danlu.tasks.losses import loss_for
 from danlu.tasks.task import Task, task_for
 
 
@@ -22,11 +24,13 @@ def design(recipe: Recipe, schema: Schema) -> Network:
     """The network that a recipe asks for, with start weights from its seed.
 
     Raises:
-        RecipeError: an encoder is named for a column that is not there or that it cannot take; a head does not fit the
-            task.
+        RecipeError: an encoder is named for a column that is not there or that it cannot take; a head or a loss does
+            not fit the task.
     """
     task = task_for(schema.target)
-    return assemble(_description(recipe.design, schema, task), schema, seed=recipe.seed)
+    link = loss_for(recipe, task).link
+    description = _description(recipe.design, schema, task) | ({"link": link} if link else {})
+    return assemble(description, schema, seed=recipe.seed)
 
 
 def assemble(description: Mapping[str, Any], schema: Schema, *, seed: int = 0) -> Network:
@@ -37,7 +41,9 @@ def assemble(description: Mapping[str, Any], schema: Schema, *, seed: int = 0) -
         encoders = [_encoder(part, schema) for part in description["encoders"]]
         fusion = _build("fusions", description["fusion"]).build([encoder.width for encoder in encoders])
         head = _build("heads", description["head"]).build(fusion.width, task.num_outputs)
-    return Network(schema=schema, task=task, encoders=encoders, fusion=fusion, head=head, description=description)
+    link = LINKS[description["link"]](task) if "link" in description else None
+    parts = {"encoders": encoders, "fusion": fusion, "head": head, "link": link}
+    return Network(schema=schema, task=task, description=description, **parts)
 
 
 def _build(family: str, part: Mapping[str, Any]) -> Any:

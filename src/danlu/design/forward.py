@@ -11,13 +11,16 @@ from torch import Tensor
 from danlu.design.network import Network
 
 
-def outputs(network: Network, inputs: Mapping[str, np.ndarray], batch_size: int = 1024) -> np.ndarray:
+def outputs(
+    network: Network, inputs: Mapping[str, np.ndarray], batch_size: int = 1024, *, scores: bool = False
+) -> np.ndarray:
     """The network's outputs in evaluation mode, without gradients; its mode is put back.
 
     Args:
         network: on any device.
         inputs: input name → (N, *shape), as `Schema.encode` gives them; memory-mapped ones are read batch by batch.
         batch_size: rows at a time. It may change the last bits of the outputs.
+        scores: give the scores that a loss takes instead.
 
     Returns:
         (N, num_outputs) float32.
@@ -25,13 +28,13 @@ def outputs(network: Network, inputs: Mapping[str, np.ndarray], batch_size: int 
     num_rows = len(next(iter(inputs.values())))
     found = np.empty((num_rows, network.task.num_outputs), np.float32)
     device = next(network.parameters()).device
-    mode = network.training
+    mode, run = network.training, network.scores if scores else network
     network.eval()
     try:
         with torch.no_grad():
             for start, stop in spans(num_rows, batch_size):
                 batch = {name: as_tensor(array[start:stop], device) for name, array in inputs.items()}
-                found[start:stop] = network(batch).float().cpu().numpy()
+                found[start:stop] = run(batch).float().cpu().numpy()
     finally:
         network.train(mode)
     return found

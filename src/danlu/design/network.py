@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Protocol
 from torch import Tensor, nn
 
 from danlu.columns.schema import Schema, Slot
+from danlu.design.link import LogLink
 from danlu.tasks.task import Task
 
 
@@ -56,6 +57,7 @@ class Network(nn.Module):
         encoders: modules from inputs to `Encoded`.
         fusion: module from a list of `Encoded` to (B, D).
         head: module from (B, D) to (B, K).
+        link: module from the head's scores to the outputs, where they are not the same.
         description: the design in JSON-able form; from it and the schema the same network is built again.
     """
 
@@ -67,6 +69,7 @@ class Network(nn.Module):
         encoders: Sequence[nn.Module],
         fusion: nn.Module,
         head: nn.Module,
+        link: LogLink | None = None,
         description: Mapping[str, Any],
     ) -> None:
         super().__init__()
@@ -74,14 +77,21 @@ class Network(nn.Module):
         self.encoders = nn.ModuleList(encoders)
         self.fusion = fusion
         self.head = head
+        self.link = link
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """(B, K) outputs.
+        """(B, K) outputs: what the task reads, and what is exported.
 
         Args:
             inputs: scalars (B, S) float32, codes (B, C) int32 or int64, image_i (B, H, W, C) uint8; those the schema
                 names.
         """
-        encoded = [encoder(inputs) for encoder in self.encoders]
-        outputs: Tensor = self.head(self.fusion(encoded))
+        scores_BK = self.scores(inputs)
+        outputs: Tensor = scores_BK if self.link is None else self.link(scores_BK)
         return outputs
+
+    def scores(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """(B, K) scores: what a loss takes; the outputs, unless there is a link."""
+        encoded = [encoder(inputs) for encoder in self.encoders]
+        found: Tensor = self.head(self.fusion(encoded))
+        return found if self.link is None else found + self.link.start

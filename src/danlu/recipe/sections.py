@@ -455,6 +455,7 @@ class Train(Section):
     Attributes:
         optimizer: how weights follow gradients.
         schedule: how the step size changes over the run.
+        loss: what is made small; by default `mse` for a number and `cross_entropy` for classes.
         epochs: passes over the training rows; `auto` gives small data more of them.
         batch_size: rows in a step; `auto` grows with the data from 32 to 512.
         accumulate: batches whose gradients are added up before one optimizer step.
@@ -470,6 +471,7 @@ class Train(Section):
 
     optimizer: Annotated[Choice, Component("optimizers", default="adamw")] = Choice(name="adamw")
     schedule: Annotated[Choice, Component("schedules", default="cosine")] = Choice(name="cosine")
+    loss: Annotated[Choice, Component("losses")] | None = None
     epochs: Annotated[int, Ge(1)] | Literal["auto"] = "auto"
     batch_size: Annotated[int, Ge(1)] | Literal["auto"] = "auto"
     accumulate: Annotated[int, Ge(1)] = 1

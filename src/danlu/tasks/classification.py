@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from danlu.columns.column import FittedColumn
 from danlu.tasks.task import Answers
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 _METRICS = ("accuracy", "balanced_accuracy", "f1", "precision", "recall", "roc_auc", "pr_auc", "log_loss")
 
@@ -22,23 +19,11 @@ class Binary:
 
     name: ClassVar[str] = "binary"
     head: ClassVar[str] = "binary"
+    loss: ClassVar[str] = "cross_entropy"
     metrics: ClassVar[tuple[str, ...]] = _METRICS
     monitor: ClassVar[str] = "log_loss"
     num_outputs: ClassVar[int] = 1
     target: FittedColumn
-
-    def loss(self, outputs_BK: Tensor, target_B: Tensor, class_weights_K: Tensor | None) -> Tensor:
-        """Mean binary cross-entropy, each row weighted by its class."""
-        from torch.nn.functional import binary_cross_entropy_with_logits
-
-        weights = None if class_weights_K is None else class_weights_K[target_B.long()]
-        loss = binary_cross_entropy_with_logits(
-            outputs_BK[:, 0],
-            target_B.to(outputs_BK.dtype),
-            weight=weights,
-            reduction="mean" if weights is None else "sum",
-        )
-        return loss if weights is None else loss / weights.sum()
 
     def answers(self, outputs: np.ndarray) -> Answers:
         """Class 1 where its probability is at least one half."""
@@ -61,6 +46,7 @@ class MultiClass:
 
     name: ClassVar[str] = "multiclass"
     head: ClassVar[str] = "multiclass"
+    loss: ClassVar[str] = "cross_entropy"
     metrics: ClassVar[tuple[str, ...]] = _METRICS
     monitor: ClassVar[str] = "log_loss"
     target: FittedColumn
@@ -69,12 +55,6 @@ class MultiClass:
     def num_outputs(self) -> int:
         """K."""
         return self.target.fields[0].num_codes
-
-    def loss(self, outputs_BK: Tensor, target_B: Tensor, class_weights_K: Tensor | None) -> Tensor:
-        """Mean cross-entropy, each row weighted by its class."""
-        from torch.nn.functional import cross_entropy
-
-        return cross_entropy(outputs_BK, target_B.long(), weight=class_weights_K)
 
     def answers(self, outputs: np.ndarray) -> Answers:
         """The class with the largest logit, the first of equals."""

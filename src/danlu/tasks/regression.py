@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import polars as pl
 
 from danlu.columns.column import FittedColumn
 from danlu.tasks.task import Answers
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,16 +18,11 @@ class Regression:
 
     name: ClassVar[str] = "regression"
     head: ClassVar[str] = "regression"
+    loss: ClassVar[str] = "mse"
     metrics: ClassVar[tuple[str, ...]] = ("r2", "mae", "mse")
     monitor: ClassVar[str] = "mse"
     num_outputs: ClassVar[int] = 1
     target: FittedColumn
-
-    def loss(self, outputs_BK: Tensor, target_B: Tensor, class_weights_K: Tensor | None) -> Tensor:
-        """Mean squared error of the scaled value."""
-        from torch.nn.functional import mse_loss
-
-        return mse_loss(outputs_BK[:, 0], target_B.to(outputs_BK.dtype))
 
     def answers(self, outputs: np.ndarray) -> Answers:
         """(N,) numbers in the target's own unit."""

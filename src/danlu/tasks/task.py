@@ -12,7 +12,7 @@ from danlu.base.errors import DataError
 from danlu.columns.column import FittedColumn
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    pass
 
 # N rows, B batch, K classes
 
@@ -36,6 +36,7 @@ class Task(Protocol):
     Attributes:
         name: in the catalogue's family `tasks`.
         head: the head it has when the recipe names none.
+        loss: the loss it has when the recipe names none.
         num_outputs: width of the network's output: 1 for binary and regression, K for multi-class.
         metrics: what is scored when the recipe names none, the first being the main one.
         monitor: the metric that early stopping and best checkpoints watch when the recipe names none.
@@ -43,6 +44,7 @@ class Task(Protocol):
 
     name: ClassVar[str]
     head: ClassVar[str]
+    loss: ClassVar[str]
     metrics: ClassVar[tuple[str, ...]]
     monitor: ClassVar[str]
     target: FittedColumn
@@ -50,9 +52,6 @@ class Task(Protocol):
     @property
     def num_outputs(self) -> int:
         """Width of the network's output."""
-
-    def loss(self, outputs_BK: Tensor, target_B: Tensor, class_weights_K: Tensor | None) -> Tensor:
-        """Mean loss of a batch, a scalar."""
 
     def answers(self, outputs: np.ndarray) -> Answers:
         """What (N, num_outputs) float32 outputs say."""

@@ -27,6 +27,7 @@ from danlu.design.network import Network
 from danlu.evaluate.score import score
 from danlu.prepare.prepared import Split
 from danlu.recipe.schema import Train
+from danlu.tasks.losses import Loss
 from danlu.train.batches import Batch, batches
 from danlu.train.flat import FlatParameters, plain_weights
 from danlu.train.observers import Observer
@@ -58,6 +59,7 @@ class Loop:
         validation: the validation split.
         section: the recipe's `train`.
         plan: what its `auto`s came to.
+        loss: what is made small.
         optimizer: how weights follow gradients.
         schedule: how the step size changes.
         monitor: what is watched.
@@ -74,6 +76,7 @@ class Loop:
     validation: Split
     section: Train
     plan: Plan
+    loss: Loss
     optimizer: Optimizer
     schedule: Schedule
     monitor: Monitor
@@ -123,17 +126,23 @@ class Loop:
                 self.save()
 
     def step(self, batch: Batch) -> float:
-        """One optimizer step; gives the mean loss of its rows."""
+        """One optimizer step; gives the mean loss of its rows.
+
+        However many parts it is taken in, each row's loss is divided by the same sum: that of all the step's weights.
+        """
         self.flat.gradients.zero_()
-        total = 0.0
+        total, weights = 0.0, self.class_weights
+        whole = len(batch.rows) <= self.plan.batch_size and weights is None
+        divisor = 1.0 if whole else len(batch.rows) if weights is None else weights[batch.target.long()].sum()
         for part in batch.parts(self.plan.batch_size):
-            share = len(part.rows) / len(batch.rows)
-            loss = self.network.task.loss(self.network(part.inputs), part.target, self.class_weights)
-            (loss * share if share < 1 else loss).backward()  # type: ignore[no-untyped-call]
+            scores, target = self.network.scores(part.inputs), self._target(part.target)
+            loss = self.loss.value(scores, target, weights, "mean" if whole else "sum")
+            loss = loss if whole else loss / divisor
+            loss.backward()  # type: ignore[no-untyped-call]
             value = loss.item()
             if not math.isfinite(value):
                 self._refuse(batch, value)
-            total += value * share
+            total += value
         if self.section.l1:
             first = slice(0, self.num_decayed)
             self.flat.gradients[first].add_(self.flat.values[first].sign(), alpha=self.section.l1)
@@ -184,12 +193,18 @@ class Loop:
 
     def _validate(self) -> dict[str, float | None]:
         """Loss and metrics on the validation split."""
-        found = outputs(self.network, self.validation.inputs)
-        task, encoded = self.network.task, self.validation.target
+        task, encoded, link = self.network.task, self.validation.target, self.network.link
         with torch.no_grad():
-            loss = task.loss(torch.from_numpy(found), torch.from_numpy(encoded.copy()), None).item()
+            scores = torch.from_numpy(outputs(self.network, self.validation.inputs, scores=True)).to(self.plan.device)
+            target = self._target(torch.from_numpy(encoded.copy()).to(self.plan.device))
+            loss = self.loss.value(scores, target, None).item()
+            found = (scores if link is None else link(scores)).cpu().numpy()
         values = score(task, [*self.metrics], task.truth(encoded), task.answers(found))
         return {"validation_loss": loss, **{name: None if math.isnan(v) else v for name, v in values.items()}}
+
+    def _target(self, encoded: Tensor) -> Tensor:
+        """The target as the loss takes it."""
+        return encoded if self.network.link is None else self.network.link.counts(encoded)
 
     def _refuse(self, batch: Batch, loss: float) -> None:
         """Stop the run: name the step, the rows and the largest gradients."""

@@ -23,10 +23,13 @@ from danlu.design.trained import Trained
 from danlu.evaluate.score import chosen, metric
 from danlu.prepare.prepared import Prepared, Split
 from danlu.recipe.schema import Recipe
+from danlu.tasks.losses import Loss, loss_for
 from danlu.train.flat import load_weights
 from danlu.train.loop import Loop, Monitor
 from danlu.train.observers import JsonLines, Observer, TensorBoard
 from danlu.train.plan import Plan, class_weights, make_plan
+
+VALIDATION_LOSS = "validation_loss"
 
 
 def train(recipe: Recipe, network: Network, prepared: Prepared, run: Run) -> Trained:
@@ -122,20 +125,23 @@ def make_loop(
     """The loop that a recipe asks for, on the plan's device; run it within `settled`.
 
     Raises:
-        RecipeError: a monitored metric or a class weight that does not fit the target.
+        RecipeError: a monitored metric, a class weight or a loss that does not fit the target.
     """
     network.to(plan.device)
-    metrics, monitor = chosen(network.task, recipe.evaluate.metrics), _monitor(recipe, network)
+    loss = loss_for(recipe, network.task)
+    _check_counts(recipe, network, training, validation)
+    metrics, monitor = chosen(network.task, recipe.evaluate.metrics), _monitor(recipe, network, loss)
     return Loop(
         network=network,
         training=training,
         validation=validation,
         section=recipe.train,
         plan=plan,
+        loss=loss,
         optimizer=recipe.train.optimizer.build("optimizers"),
         schedule=recipe.train.schedule.build("schedules"),
         monitor=monitor,
-        metrics=list(dict.fromkeys([*metrics, monitor.name])),
+        metrics=list(dict.fromkeys([*metrics, *([monitor.name] if monitor.name != VALIDATION_LOSS else [])])),
         class_weights=_class_weights(recipe, network, training),
         seed=recipe.seed,
         folder=folder,
@@ -144,10 +150,25 @@ def make_loop(
     )
 
 
-def _monitor(recipe: Recipe, network: Network) -> Monitor:
-    """The metric to watch. Raises RecipeError for one that does not fit the task."""
+def _check_counts(recipe: Recipe, network: Network, *splits: Split) -> None:
+    """Refuse a target with numbers below 0 where the loss takes counts. Raises RecipeError."""
+    if network.link is None:
+        return
+    for split in splits:
+        values = network.task.truth(np.asarray(split.target))
+        low = int(np.argmin(values))
+        if values[low] < -1e-6 * max(1.0, float(np.abs(values).max())):
+            message = f"takes counts, but the target {network.task.target.name} is {values[low]:g} in row"
+            hint = "use mse, mae or huber, or mend the row"
+            raise RecipeError([recipe.fault(("train", "loss"), f"{message} {split.rows[low]}", hint)])
+
+
+def _monitor(recipe: Recipe, network: Network, loss: Loss) -> Monitor:
+    """What to watch. Raises RecipeError for a metric that does not fit the task."""
     early_stop = recipe.train.early_stop
-    name = (early_stop and early_stop.monitor) or network.task.monitor
+    name = (early_stop and early_stop.monitor) or loss.monitor or network.task.monitor
+    if name == VALIDATION_LOSS:
+        return Monitor(name, False)
     (name,) = chosen(network.task, [name], "train.early_stop.monitor")
     return Monitor(name, metric(name).greater_is_better)
 

@@ -138,6 +138,7 @@ def test_every_component_and_every_option_is_described(schema: dict[str, Any]) -
         "encoders",
         "fusions",
         "heads",
+        "losses",
         "optimizers",
         "schedules",
         "metrics",

@@ -11,6 +11,7 @@ from safetensors.numpy import load_file
 from danlu.base.errors import NonFiniteLossError, RecipeError, RunError, StorageError
 from danlu.base.runs import Run
 from danlu.design import Trained, design, outputs
+from danlu.tasks.losses import default_loss
 from danlu.train import train
 from tests.small import prepared, recipe
 
@@ -113,7 +114,7 @@ def test_the_best_epoch_is_kept_and_early_stopping_ends_the_run(tmp_path: Path) 
     assert len(losses) == trained.best_epoch + 1 + 3 < 60
     data = prepared(tmp_path / "data", "sold", INPUTS).split("validation")
     found = torch.from_numpy(outputs(trained.network, data.inputs))
-    loss = trained.network.task.loss(found, torch.from_numpy(data.target.copy()), None).item()
+    loss = default_loss(trained.network.task).value(found, torch.from_numpy(data.target.copy()), None).item()
     assert loss == pytest.approx(losses[trained.best_epoch], rel=1e-4)
 
 

@@ -1,0 +1,57 @@
+"""From the head's scores to the network's outputs, where they are not the same.
+
+Shapes: B batch, K outputs.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from danlu.base.errors import Fault, RecipeError
+from danlu.tasks.task import Task
+
+
+class LogLink(nn.Module):
+    """Scores that are the logarithm of a rate; outputs are the rate on the target's own scale.
+
+    A score is the head's output plus the logarithm of the scale's center where that is above 0 (with `scale: standard`
+    the training rows' mean), so that training begins at the mean rate. A rate read from the outputs is off by no more
+    than float32's rounding of that center.
+
+    Args:
+        task: a regression, whose scale must be a straight line.
+
+    Raises:
+        RecipeError: the target's scale bends.
+    """
+
+    start: Tensor
+    center: Tensor
+    spread: Tensor
+
+    def __init__(self, task: Task) -> None:
+        super().__init__()
+        values = task.truth(np.arange(-1.0, 4.0))
+        center, spread = float(values[1]), float(values[2] - values[1])
+        if not np.allclose(np.diff(values), spread, rtol=1e-6):
+            name = task.target.name
+            message = f"is poisson, which cannot be read from the scale {task.target.options['scale']} of {name}"
+            raise RecipeError(
+                [Fault(path="train.loss", message=message, hint=f"set data.columns.{name}.scale to standard")]
+            )
+        start = np.log(center) if center > 0 else 0.0
+        for key, value in (("start", start), ("center", center), ("spread", spread)):
+            self.register_buffer(key, torch.tensor(value, dtype=torch.float32), persistent=False)
+
+    def forward(self, scores_BK: Tensor) -> Tensor:
+        """(B, 1) logarithms of rates → (B, 1) rates as the target is encoded."""
+        return (torch.exp(scores_BK) - self.center) / self.spread
+
+    def counts(self, encoded_B: Tensor) -> Tensor:
+        """(B,) the encoded target in its own unit, at least 0."""
+        return (encoded_B * self.spread + self.center).clamp(min=0)
+
+
+LINKS = {"log": LogLink}

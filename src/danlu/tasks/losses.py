@@ -1,0 +1,263 @@
+"""What training makes small: a component of its own, apart from the task, which says how outputs are read.
+
+Shapes: B batch, K outputs (or classes).
+
+A loss takes scores: the head's outputs. Where it has a link (`poisson`), the network's outputs are the link of them
+(`design/link.py`), so that whatever reads outputs needs to know of no loss.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Protocol
+
+from annotated_types import Ge, Gt, Le, Lt
+
+from danlu import catalog
+from danlu.base.errors import RecipeError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from danlu.recipe.schema import Recipe
+    from danlu.tasks.task import Task
+
+Reduction = Literal["mean", "sum"]
+
+_CLASSES = ("binary", "multiclass")
+_NUMBER = ("regression",)
+
+
+class Loss(Protocol):
+    """What training needs of a loss.
+
+    Attributes:
+        tasks: the tasks it fits.
+        monitor: what early stopping watches when the recipe names nothing: a metric, `validation_loss`, or "" for the
+            task's own.
+        link: the link between scores and outputs; "" where they are the same.
+    """
+
+    tasks: ClassVar[tuple[str, ...]]
+    monitor: ClassVar[str]
+    link: ClassVar[str]
+
+    def value(
+        self, scores_BK: Tensor, target_B: Tensor, class_weights_K: Tensor | None, reduction: Reduction = "mean"
+    ) -> Tensor:
+        """The loss of a batch, a scalar.
+
+        Args:
+            scores_BK: (B, K) scores.
+            target_B: (B,) codes, or encoded numbers (with a link: numbers in the target's own unit).
+            class_weights_K: (K,) weights of the classes, or None.
+            reduction: `sum` of the rows' losses, each times its class's weight; or their `mean`, divided by the sum of
+                those weights.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mse:
+    """Mean squared error of the scaled number; its best answer is the mean."""
+
+    tasks: ClassVar[tuple[str, ...]] = _NUMBER
+    monitor: ClassVar[str] = ""
+    link: ClassVar[str] = ""
+
+    def value(
+        self, scores_BK: Tensor, target_B: Tensor, class_weights_K: Tensor | None, reduction: Reduction = "mean"
+    ) -> Tensor:
+        """(y − x)²."""
+        from torch.nn.functional import mse_loss
+
+        return mse_loss(scores_BK[:, 0], target_B.to(scores_BK.dtype), reduction=reduction)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mae:
+    """Mean absolute error of the scaled number; its best answer is the median, which bears outliers."""
+
+    tasks: ClassVar[tuple[str, ...]] = _NUMBER
+    monitor: ClassVar[str] = "mae"
+    link: ClassVar[str] = ""
+
+    def value(
+        self, scores_BK: Tensor, target_B: Tensor, class_weights_K: Tensor | None, reduction: Reduction = "mean"
+    ) -> Tensor:
+        """|y − x|."""
+        from torch.nn.functional import l1_loss
+
+        return l1_loss(scores_BK[:, 0], target_B.to(scores_BK.dtype), reduction=reduction)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Huber:
+    """Squared for small errors, absolute for large ones.
+
+    Source: Huber, "Robust Estimation of a Location Parameter", 1964.
+
+    Attributes:
+        delta: error from which on it is absolute, of the scaled number (deviations, with `scale: standard`).
+    """
+
+    tasks: ClassVar[tuple[str, ...]] = _NUMBER
+    monitor: ClassVar[str] = "validation_loss"
+    link: ClassVar[str] = ""
+
+    delta: Annotated[float, Gt(0)] = 1.0
+
+    def value(
+        self, scores_BK: Tensor, target_B: Tensor, class_weights_K: Tensor | None, reduction: Reduction = "mean"
+    ) -> Tensor:
+        """(y − x)² / 2 up to delta, delta · (|y − x| − delta / 2) beyond."""
+        from torch.nn.functional import huber_loss
+
+        return huber_loss(scores_BK[:, 0], target_B.to(scores_BK.dtype), reduction=reduction, delta=self.delta)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantile:
+    """Pinball loss: its best answer is a quantile of what may come, whatever the target's scale.
+
+    Source: Koenker and Bassett, "Regression Quantiles", 1978.
+
+    Attributes:
+        quantile: share of rows that are to lie below the answer.
+    """
+
+    tasks: ClassVar[tuple[str, ...]] = _NUMBER
+    monitor: ClassVar[str] = "validation_loss"
+    link: ClassVar[str] = ""
+
+    quantile: Annotated[float, Gt(0), Lt(1)] = 0.5
+
+    def value(
+        self, scores_BK: Tensor, target_B: Tensor, class_weights_K: Tensor | None, reduction: Reduction = "mean"
+    ) -> Tensor:
+        """Quantile · (y − x) where y is above, (1 − quantile) · (x − y) where it is below."""
+        import torch
+
+        errors_B = target_B.to(scores_BK.dtype) - scores_BK[:, 0]
+        losses_B = torch.maximum(self.quantile * errors_B, (self.quantile - 1) * errors_B)
+        return losses_B.mean() if reduction == "mean" else losses_B.sum()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Poisson:
+    """Counts, by a rate whose logarithm the head gives; the answer is the rate, the count to expect.
+
+    The target is a number from 0 on with `scale: standard`, `robust` or `none`. The network's output is the rate on the
+    target's own scale, so that a bundle is read and served like any other regression.
+    """
+
+    tasks: ClassVar[tuple[str, ...]] = _NUMBER
+    monitor: ClassVar[str] = "validation_loss"
+    link: ClassVar[str] = "log"
+
+    def value(
+        self, scores_BK: Tensor, target_B: Tensor, class_weights_K: Tensor | None, reduction: Reduction = "mean"
+    ) -> Tensor:
+        """exp(x) − y · x, the negative log likelihood but for a constant; y counts, x the rate's logarithm."""
+        from torch.nn.functional import poisson_nll_loss
+
+        return poisson_nll_loss(scores_BK[:, 0], target_B.to(scores_BK.dtype), log_input=True, reduction=reduction)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrossEntropy:
+    """Negative log likelihood of the true class.
+
+    Attributes:
+        label_smoothing: share of the truth that is spread evenly over all classes.
+    """
+
+    tasks: ClassVar[tuple[str, ...]] = _CLASSES
+    monitor: ClassVar[str] = ""
+    link: ClassVar[str] = ""
+
+    label_smoothing: Annotated[float, Ge(0), Lt(1)] = 0.0
+
+    def value(
+        self, scores_BK: Tensor, target_B: Tensor, class_weights_K: Tensor | None, reduction: Reduction = "mean"
+    ) -> Tensor:
+        """−log p(true class), each class times its weight."""
+        from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
+
+        codes_B = target_B.long()
+        if scores_BK.shape[1] == 1 and not self.label_smoothing:
+            weights_B = None if class_weights_K is None else class_weights_K[codes_B]
+            by = "sum" if weights_B is not None else reduction
+            truth_B = codes_B.to(scores_BK.dtype)
+            loss = binary_cross_entropy_with_logits(scores_BK[:, 0], truth_B, weight=weights_B, reduction=by)
+            return loss / weights_B.sum() if weights_B is not None and reduction == "mean" else loss
+        logits_BK = _logits(scores_BK)
+        smoothing = self.label_smoothing
+        return cross_entropy(logits_BK, codes_B, weight=class_weights_K, reduction=reduction, label_smoothing=smoothing)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Focal:
+    """Cross-entropy that counts rows the less, the surer they are right: for many easy rows and few hard ones.
+
+    Source: Lin et al., "Focal Loss for Dense Object Detection", 2017; its α is `train.class_weights`.
+
+    Attributes:
+        gamma: how fast sure rows lose their weight; 0 is cross-entropy.
+    """
+
+    tasks: ClassVar[tuple[str, ...]] = _CLASSES
+    monitor: ClassVar[str] = "validation_loss"
+    link: ClassVar[str] = ""
+
+    gamma: Annotated[float, Ge(0), Le(20)] = 2.0
+
+    def value(
+        self, scores_BK: Tensor, target_B: Tensor, class_weights_K: Tensor | None, reduction: Reduction = "mean"
+    ) -> Tensor:
+        """−(1 − p)^gamma · log p, p being the true class's probability.
+
+        (1 − p)^gamma is taken as exp(gamma · log(1 − p)), whose gradient is finite for every gamma and p.
+        """
+        import torch
+
+        codes_B, logits_BK = target_B.long(), _logits(scores_BK)
+        norm_B = logits_BK.logsumexp(1)
+        true_BK = torch.nn.functional.one_hot(codes_B, logits_BK.shape[1]).bool()
+        others_B = logits_BK.masked_fill(true_BK, -torch.inf).logsumexp(1)
+        log_p_B = logits_BK.gather(1, codes_B[:, None])[:, 0] - norm_B
+        losses_B = -torch.exp(self.gamma * (others_B - norm_B)) * log_p_B
+        if class_weights_K is None:
+            return losses_B.mean() if reduction == "mean" else losses_B.sum()
+        weights_B = class_weights_K[codes_B]
+        loss = (losses_B * weights_B).sum()
+        return loss / weights_B.sum() if reduction == "mean" else loss
+
+
+def _logits(scores_BK: Tensor) -> Tensor:
+    """(B, K) logits; a lone one is of the second of two classes, and the first's is 0."""
+    import torch
+
+    return torch.nn.functional.pad(scores_BK, (1, 0)) if scores_BK.shape[1] == 1 else scores_BK
+
+
+def default_loss(task: Task) -> Loss:
+    """The loss that a task has when the recipe names none."""
+    loss: Loss = catalog.find("losses", task.loss)()
+    return loss
+
+
+def loss_for(recipe: Recipe, task: Task) -> Loss:
+    """The loss that a recipe asks for.
+
+    Raises:
+        RecipeError: it does not fit the task.
+    """
+    choice = recipe.train.loss
+    if choice is None:
+        return default_loss(task)
+    loss: Loss = choice.build("losses")
+    if task.name not in loss.tasks:
+        fits = [name for name in catalog.names("losses") if task.name in catalog.find("losses", name).tasks]  # type: ignore[attr-defined]
+        message = f"is {choice.name}, but the target {task.target.name} makes this a {task.name} task"
+        raise RecipeError([recipe.fault(("train", "loss"), message, f"use {', '.join(fits)}, or leave it out")])
+    return loss
