@@ -25,7 +25,7 @@ from danlu.prepare.prepared import Split
 from danlu.recipe.reading import recipe_from
 from danlu.recipe.schema import Recipe
 from danlu.tasks.losses import default_loss
-from danlu.train.batches import batches
+from danlu.train.batches import batches, row_order
 from danlu.train.plan import Plan, make_plan
 from danlu.train.step import make_loop, settled
 
@@ -68,7 +68,8 @@ def ours(recipe: Recipe, network: Network, split: Split, plan: Plan) -> float:
         network.train()
         steps, start = 0, time.perf_counter()
         for epoch in range(EPOCHS):
-            for batch in batches(split, seed=0, epoch=epoch, step_rows=plan.step_rows):
+            order = row_order(split, seed=0, epoch=epoch, sampling="uniform")
+            for batch in batches(split, order, step_rows=plan.step_rows):
                 loop.step(batch)
                 loop.position.count += 1
                 steps += 1

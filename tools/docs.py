@@ -45,6 +45,7 @@ FAMILIES = {
     "losses": "What training makes small: `train.loss`.",
     "optimizers": "How weights follow gradients: `train.optimizer`.",
     "schedules": "How the step size changes over the run: `train.schedule`.",
+    "averages": "Averages of the weights: `train.average`.",
     "metrics": "What is scored: `evaluate.metrics`, `train.early_stop.monitor`, `require`.",
     "variants": "Smaller and faster forms of the network: `compress.try`.",
     "exporters": "What the network is exported to: `deploy.formats`.",

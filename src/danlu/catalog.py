@@ -91,6 +91,10 @@ CATALOG: dict[str, dict[str, str]] = {
         "one_cycle": "danlu.train.schedules:OneCycle",
         "plateau": "danlu.train.schedules:Plateau",
     },
+    "averages": {
+        "ema": "danlu.train.averages:Ema",
+        "swa": "danlu.train.averages:Swa",
+    },
     "metrics": {
         "accuracy": "danlu.evaluate.metrics:Accuracy",
         "balanced_accuracy": "danlu.evaluate.metrics:BalancedAccuracy",

@@ -79,7 +79,7 @@ def forecast(recipe: Recipe, *, progress: Progress | None = None) -> Forecast:
         findings=look.findings,
         parameters=costs.parameters,
         flops=costs.flops,
-        memory_mb=costs.memory_mb,
+        memory_mb=round(costs.memory_mb + (4 * costs.parameters / 2**20 if recipe.train.average else 0.0), 2),
         plan=plan,
         step_ms=step_s * 1e3,
         seconds=step_s * plan.total_steps,
@@ -90,7 +90,7 @@ def forecast(recipe: Recipe, *, progress: Progress | None = None) -> Forecast:
 def _step_s(recipe: Recipe, network: Network, plan: Plan) -> float:
     """Seconds of one training step: the median of a few on rows of zeros, by the loop's own step."""
     from danlu.prepare.prepared import Split
-    from danlu.train.batches import batches
+    from danlu.train.batches import batches, row_order
     from danlu.train.step import make_loop, settled
 
     rows = plan.step_rows
@@ -99,7 +99,8 @@ def _step_s(recipe: Recipe, network: Network, plan: Plan) -> float:
     zeros = Split(inputs, np.zeros(rows, np.float32 if field.kind == "scalar" else np.int32), np.arange(rows))
     plain = recipe.model_copy(update={"train": recipe.train.model_copy(update={"class_weights": None})})
     loop = make_loop(plain, network, zeros, zeros, replace(plan, steps_per_epoch=1), Path("nowhere"))
-    (batch,) = batches(zeros, seed=0, epoch=0, step_rows=rows, device=plan.device)
+    order = row_order(zeros, seed=0, epoch=0, sampling=recipe.train.sampling)
+    (batch,) = batches(zeros, order, step_rows=rows, device=plan.device)
     seconds = []
     with settled(plan):
         loop.start()

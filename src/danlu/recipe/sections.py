@@ -464,6 +464,9 @@ class Train(Section):
         l1: weight of the sum of absolute weights in what is minimised; the loss that is shown is without it.
         decay: what `weight_decay` and `l1` touch: `matrices`, or `all`, which adds biases, norms and embeddings.
         class_weights: `balanced` weights rows by the inverse share of their class; or class → weight.
+        sampling: which rows make an epoch: `uniform`, each once; or `balanced`, as many rows, but every class the same
+            number of them: rows of rare classes come several times, those of common ones now and then.
+        average: an average of the weights that is scored, kept and exported in their stead; none keeps the weights.
         early_stop: when to stop before the last epoch; none runs them all.
         device: where the network is trained: auto, cpu, cuda, cuda:0 (a card by its number) or mps.
         checkpoint_s: seconds between two checkpoints within an epoch; each epoch's end writes one too.
@@ -480,6 +483,8 @@ class Train(Section):
     l1: Annotated[float, Ge(0)] = 0.0
     decay: Literal["matrices", "all"] = "matrices"
     class_weights: Literal["balanced"] | dict[str, Annotated[float, Gt(0)]] | None = None
+    sampling: Literal["uniform", "balanced"] = "uniform"
+    average: Annotated[Choice, Component("averages")] | None = None
     early_stop: EarlyStop | None = Field(default_factory=EarlyStop)
     device: Annotated[str, BeforeValidator(_device)] = "auto"
     checkpoint_s: Annotated[float, Gt(0)] = 30.0
@@ -489,6 +494,13 @@ class Train(Section):
         if self.decay == "all" and not self.l1 and not self.optimizer.options.get("weight_decay"):
             message = "is all, but neither train.optimizer.weight_decay nor train.l1 is set"
             raise located([(("decay",), "all", wrong(message, "set one of them, or remove it"))])
+        return self
+
+    @model_validator(mode="after")
+    def _balances_once(self) -> Self:
+        if self.sampling == "balanced" and self.class_weights == "balanced":
+            message = "is balanced, and so are train.class_weights: rare classes would count twice"
+            raise located([(("sampling",), "balanced", wrong(message, "keep one of them"))])
         return self
 
 

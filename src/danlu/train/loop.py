@@ -10,8 +10,10 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +30,16 @@ from danlu.evaluate.score import score
 from danlu.prepare.prepared import Split
 from danlu.recipe.schema import Train
 from danlu.tasks.losses import Loss
-from danlu.train.batches import Batch, batches
+from danlu.train.averages import Average, averaged
+from danlu.train.batches import Batch, batches, row_order
 from danlu.train.flat import FlatParameters, plain_weights
 from danlu.train.observers import Observer
 from danlu.train.optimizers import Optimizer, segments
 from danlu.train.plan import Plan
 from danlu.train.schedules import Schedule
 from danlu.train.state import Position, load_checkpoint, save_checkpoint
+
+_MEASURED = 16_384  # training rows behind a batch norm's running means: their error is below a hundredth of a deviation
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,7 @@ class Loop:
         section: the recipe's `train`.
         plan: what its `auto`s came to.
         loss: what is made small.
+        average: of the weights, to be kept in their stead; or None.
         optimizer: how weights follow gradients.
         schedule: how the step size changes.
         monitor: what is watched.
@@ -85,6 +91,7 @@ class Loop:
     seed: int
     folder: Path
     inputs: str
+    average: Average | None = None
     observers: Sequence[Observer] = ()
     position: Position = field(default_factory=Position)
 
@@ -95,6 +102,8 @@ class Loop:
         self.slots = {name: torch.zeros_like(self.flat.values) for name in self.optimizer.slots}
         decay_all = self.section.decay == "all"
         self.segments = segments(self.flat, self.slots, self.optimizer, decay_all=decay_all)
+        if self.average:
+            self.slots["average"] = torch.zeros_like(self.flat.values)
         self.num_decayed = len(self.flat.values) if decay_all else self.flat.num_matrices
         found = load_checkpoint(self.folder / "last.safetensors", self.flat, self.network, self.slots, self.inputs)
         self.position = found or Position(schedule=self.schedule.start())
@@ -115,8 +124,7 @@ class Loop:
         """The steps of the epoch under way that are left."""
         self.network.train()
         at = self.position
-        rows = {"seed": self.seed, "epoch": at.epoch, "step_rows": self.plan.step_rows}
-        for batch in batches(self.training, **rows, first_step=at.step, device=self.plan.device):
+        for batch in self._batches(at.epoch, self.plan.step_rows, at.step):
             loss = self.step(batch)
             at.loss_sum += loss * len(batch.rows)
             at.loss_rows += len(batch.rows)
@@ -124,6 +132,11 @@ class Loop:
             self._show()
             if time.monotonic() - self.saved_at > self.section.checkpoint_s:
                 self.save()
+
+    def _batches(self, epoch: int, rows: int, first_step: int = 0) -> Iterator[Batch]:
+        """The epoch's rows, so many at a time."""
+        order = row_order(self.training, self.seed, epoch, self.section.sampling)
+        return batches(self.training, order, step_rows=rows, first_step=first_step, device=self.plan.device)
 
     def step(self, batch: Batch) -> float:
         """One optimizer step; gives the mean loss of its rows.
@@ -155,7 +168,14 @@ class Loop:
         with torch.no_grad():
             for segment in self.segments:
                 self.optimizer.step(segment, lr, self.position.count + 1)
+            if self.average and self.average.each_step:
+                self._average(self.average)
         return total
+
+    def _average(self, average: Average) -> None:
+        """Take the weights into their average."""
+        self.slots["average"].lerp_(self.flat.values, average.share(self.position.averaged))
+        self.position.averaged += 1
 
     def lr(self) -> float:
         """The step size now."""
@@ -168,21 +188,40 @@ class Loop:
         lr = self.optimizer.lr * self.schedule.factor(at.count - 1, self.plan.total_steps, at.schedule)
         at.seconds = time.monotonic() - self.clock
         row: dict[str, Any] = {"epoch": at.epoch, "step": at.count, "lr": lr, "loss": at.loss_sum / at.loss_rows}
-        row |= self._validate() | {"seconds": round(at.seconds, 3)}
-        watched = self.monitor.loss(row[self.monitor.name] if row[self.monitor.name] is not None else math.nan)
-        at.history.append(row)
-        at.schedule = self.schedule.observe(watched, at.schedule)
-        early_stop = self.section.early_stop
+        with self._kept():
+            row |= self._validate() | {"seconds": round(at.seconds, 3)}
+            watched = self.monitor.loss(row[self.monitor.name] if row[self.monitor.name] is not None else math.nan)
+            at.history.append(row)
+            at.schedule = self.schedule.observe(watched, at.schedule)
+            self._judge(watched)
+        at.epoch, at.step, at.loss_sum, at.loss_rows = at.epoch + 1, 0, 0.0, 0
+        self.save()
+        self._tell()
+
+    def _kept(self) -> AbstractContextManager[None]:
+        """The network with the weights that are scored and kept: their average, where it has begun."""
+        at, average = self.position, self.average
+        if average and not average.each_step and average.begun(at.epoch, self.plan.epochs):
+            self._average(average)
+            at.best = None if at.averaged == 1 else at.best  # only averages may be the best from here on
+        if not at.averaged:
+            return nullcontext()
+        size = self.plan.batch_size
+        sized = self._batches(at.epoch, size)
+        rows = (batch.inputs for batch in islice(sized, -(-_MEASURED // size)) if len(batch.rows) > 1 or not batch.step)
+        return averaged(self.network, self.flat, self.slots["average"], rows)
+
+    def _judge(self, watched: float) -> None:
+        """Keep the weights if they are the best so far; decide whether to stop."""
+        at, early_stop = self.position, self.section.early_stop
         least = early_stop.min_delta if early_stop else 0.0
         if at.best is None or watched < at.best - least:
             at.best, at.best_epoch, at.bad_epochs = watched, at.epoch, 0
             write_bytes(self.folder / "best.safetensors", save(plain_weights(self.network)))
         else:
             at.bad_epochs += 1
-        at.stopped = early_stop is not None and at.bad_epochs >= early_stop.patience
-        at.epoch, at.step, at.loss_sum, at.loss_rows = at.epoch + 1, 0, 0.0, 0
-        self.save()
-        self._tell()
+        waits = self.average is not None and not at.averaged
+        at.stopped = early_stop is not None and not waits and at.bad_epochs >= early_stop.patience
 
     def save(self) -> None:
         """Write `last.safetensors`."""

@@ -32,6 +32,7 @@ class Position:
         best_epoch: its epoch.
         bad_epochs: epochs since then.
         history: one mapping for each finished epoch.
+        averaged: how many weights have entered their average.
         stopped: whether early stopping has ended the run.
         seconds: spent on training so far, in all starts.
     """
@@ -46,6 +47,7 @@ class Position:
     best_epoch: int = 0
     bad_epochs: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
+    averaged: int = 0
     stopped: bool = False
     seconds: float = 0.0
 

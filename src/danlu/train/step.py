@@ -130,6 +130,7 @@ def make_loop(
     network.to(plan.device)
     loss = loss_for(recipe, network.task)
     _check_counts(recipe, network, training, validation)
+    _check_sampling(recipe, network)
     metrics, monitor = chosen(network.task, recipe.evaluate.metrics), _monitor(recipe, network, loss)
     return Loop(
         network=network,
@@ -143,6 +144,7 @@ def make_loop(
         monitor=monitor,
         metrics=list(dict.fromkeys([*metrics, *([monitor.name] if monitor.name != VALIDATION_LOSS else [])])),
         class_weights=_class_weights(recipe, network, training),
+        average=recipe.train.average.build("averages") if recipe.train.average else None,
         seed=recipe.seed,
         folder=folder,
         inputs=inputs,
@@ -161,6 +163,13 @@ def _check_counts(recipe: Recipe, network: Network, *splits: Split) -> None:
             message = f"takes counts, but the target {network.task.target.name} is {values[low]:g} in row"
             hint = "use mse, mae or huber, or mend the row"
             raise RecipeError([recipe.fault(("train", "loss"), f"{message} {split.rows[low]}", hint)])
+
+
+def _check_sampling(recipe: Recipe, network: Network) -> None:
+    """Refuse balanced classes where there are none. Raises RecipeError."""
+    if recipe.train.sampling == "balanced" and not network.schema.target.fields[0].num_codes:
+        message = f"is balanced, but the target {network.schema.target.name} is a number"
+        raise RecipeError([recipe.fault(("train", "sampling"), message, "leave it out")])
 
 
 def _monitor(recipe: Recipe, network: Network, loss: Loss) -> Monitor:

@@ -1,6 +1,7 @@
 """The loop as its user sees it: resume, early stopping, faults, what is written."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -54,8 +55,20 @@ def fit(folder: Path, sections: dict[str, object], stop: StopsAfter | None = Non
         {"optimizer": {"name": "sgd", "nesterov": True}, "clip_value": 0.1},
         {"optimizer": "adagrad"},
         {"optimizer": "muon", "decay": "all"},
+        {"average": {"name": "ema", "decay": 0.9}, "sampling": "balanced", "loss": "focal"},
+        {"average": {"name": "swa", "start": 0.4}, "schedule": "warmup_stable_decay"},
     ],
-    ids=["default", "accumulate-clip-l1", "sgd-plateau", "rmsprop-one-cycle", "nesterov-clip-value", "adagrad", "muon"],
+    ids=[
+        "default",
+        "accumulate-clip-l1",
+        "sgd-plateau",
+        "rmsprop-one-cycle",
+        "nesterov-clip-value",
+        "adagrad",
+        "muon",
+        "ema",
+        "swa",
+    ],
 )
 def test_stopped_anywhere_and_run_again_gives_the_same_weights(tmp_path: Path, sections: dict[str, object]) -> None:
     whole = fit(tmp_path / "whole", sections)
@@ -190,6 +203,26 @@ def test_clipping_by_value_bounds_each_gradient(tmp_path: Path) -> None:
     moved = fit(tmp_path, {**sections, "batch_size": 64, "clip_value": 1e-3}).network.state_dict()
     largest = max(float((moved[name] - start[name]).abs().max()) for name in start)
     assert largest == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_balanced_rows_of_a_number_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"train\.sampling is balanced, but the target size is a number"):
+        fit(tmp_path, {"sampling": "balanced"}, target="size")
+
+
+def test_balanced_rows_answer_the_rare_class_more_often(tmp_path: Path) -> None:
+    data = prepared(tmp_path / "data", "sold", INPUTS)
+    target = np.load(tmp_path / "data/train/target.npy")
+    keep = np.concatenate([np.flatnonzero(target == 0), np.flatnonzero(target == 1)[:4]])
+    for path in (tmp_path / "data/train").glob("*.npy"):
+        np.save(path, np.load(path)[keep])
+    rare = replace(data, sizes={**data.sizes, "train": len(keep)})
+    found = []
+    for sampling in ("uniform", "balanced"):
+        asked = recipe(train={"epochs": 4, "batch_size": 8, "optimizer": ADAM, "sampling": sampling})
+        trained = train(asked, design(asked, rare.schema), rare, Run(tmp_path / sampling))
+        found.append(outputs(trained.network, rare.split("test").inputs).mean())
+    assert found[1] > found[0] + 0.5
 
 
 def test_decay_all_without_any_decay_is_refused() -> None:
