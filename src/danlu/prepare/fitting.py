@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from danlu.base.progress import Progress
 from danlu.base.threads import in_turn
 from danlu.columns.column import Arrays, FittedColumn
 from danlu.columns.fillers.filler import FittedFiller
-from danlu.columns.filling import encode_column
+from danlu.columns.filling import encode_column, looks_at
 from danlu.columns.target import TargetRows, learns_from_target
 from danlu.prepare.cache import cached
 from danlu.prepare.choose import Chosen
@@ -136,41 +136,24 @@ def _encoded(one: Chosen, looked: Looked, beside: Beside | None) -> EncodedColum
     fitted = fit_column(one, looked, beside)
     if _is_pictures(one):
         return EncodedColumn(fitted, {})
+    # Read once: they may be on disk, and are asked for once for every slice.
+    names = (one.name,) if beside is None else looks_at(one.name, beside.fillers)
+    values = {name: looked.values(name) for name in names}
+    training = None if beside is None else beside.training
     arrays: Arrays = {}
     count = len(looked.codes)
     for start in range(0, count, _SLICE_ROWS):
         stop = min(start + _SLICE_ROWS, count)
-        for name, some in _encode(fitted, looked, beside, start, stop).items():
-            if name not in arrays:
-                arrays[name] = np.empty((count, *some.shape[1:]), some.dtype)
-            arrays[name][start:stop] = some
+        some = {name: column[start:stop] for name, column in values.items()}
+        if beside is None:
+            found = fitted.column.encode(some[one.name], fitted.state)
+        else:
+            found = encode_column(fitted, beside.fillers, some, None if training is None else training[start:stop])
+        for field, array in found.items():
+            if field not in arrays:
+                arrays[field] = np.empty((count, *array.shape[1:]), array.dtype)
+            arrays[field][start:stop] = array
     return EncodedColumn(fitted, arrays)
-
-
-def _encode(fitted: FittedColumn, looked: Looked, beside: Beside | None, start: int, stop: int) -> Arrays:
-    """Some rows of one column."""
-    if beside is None:
-        return fitted.column.encode(looked.target[start:stop], fitted.state)
-    training = None if beside.training is None else beside.training[start:stop]
-    return encode_column(fitted, beside.fillers, _Rows(looked.inputs, start, stop), training)
-
-
-@dataclass(frozen=True)
-class _Rows(Mapping[str, pl.Series]):
-    """Some rows of columns."""
-
-    columns: Mapping[str, pl.Series]
-    start: int
-    stop: int
-
-    def __getitem__(self, name: str) -> pl.Series:
-        return self.columns[name][self.start : self.stop]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.columns)
-
-    def __len__(self) -> int:
-        return len(self.columns)
 
 
 def _kept(
