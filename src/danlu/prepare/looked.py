@@ -72,19 +72,27 @@ def early_sections(recipe: Recipe, sections: Mapping[str, Any]) -> dict[str, Any
         sections: what of it changes the outcome of the whole step.
     """
     data = dict(sections["data"])
-    columns = {name: (one.type, _early(one.type, one.options)) for name, one in recipe.data.columns.items()}
+    columns = {
+        name: (one.type, _early(one.type, one.options, is_target=name == recipe.data.target))
+        for name, one in recipe.data.columns.items()
+    }
     data["columns"] = {name: [kind, options] for name, (kind, options) in columns.items() if kind or options}
     prepare = {name: value for name, value in sections["prepare"].items() if name != "fill"}
     return {**sections, "data": data, "prepare": prepare}
 
 
-def _early(kind: str | None, options: Mapping[str, Any]) -> dict[str, Any]:
+def _early(kind: str | None, options: Mapping[str, Any], *, is_target: bool) -> dict[str, Any]:
     """Options that change a column's parsed values, or which rows are left out."""
     types: list[Any] = [catalog.find("columns", one) for one in ([kind] if kind else catalog.names("columns"))]
     late = {name for one in types for name in one.late_options}
     early = {item.name for one in types for item in dataclasses.fields(one) if item.name not in one.late_options}
     found = {name: value for name, value in options.items() if name in early or name not in late}
-    return found | ({"missing": options["missing"] == "drop"} if "missing" in options else {})
+    found.pop("missing", None)
+    # Rows without a picture or the target are left out unless it says otherwise, others only where it says so.
+    drops = options.get("missing") == "drop"
+    if "missing" in options and (drops or is_target or kind == "image"):
+        found["missing"] = drops
+    return found
 
 
 def write_looked(folder: Path, looked: Looked, parsed: Columns, noticed: Sequence[Finding]) -> None:

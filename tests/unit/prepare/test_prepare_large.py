@@ -363,3 +363,16 @@ def test_files_that_name_no_pictures_are_known_without_being_parsed(tmp_path: Pa
     assert first
     assert hashed(pl.DataFrame({"a": ["x", "y"], "b": [1, 3]})) not in ("", first)
     assert hashed(pl.DataFrame({"a": ["x.png", "y.png"], "b": [1, 2]})) == ""
+
+
+def test_what_stands_for_missing_values_is_no_reason_to_look_again(tmp_path: Path, table: Path) -> None:
+    prepared(tmp_path, table)
+    changed: dict[str, Any] = {"age": {"missing": "mean"}, "city": {"missing": "most_frequent"}}
+    again, tasks = prepared(tmp_path, table, "x-0002", **changed)
+    assert tasks == ["fit and encode columns", "pack rows"]
+    fresh, _ = prepared(tmp_path / "elsewhere", table, **changed)
+    assert again.profile == fresh.profile
+    assert again.findings == fresh.findings
+    for name in fresh.sizes:
+        for key, array in fresh.split(name).inputs.items():
+            assert np.array_equal(array, again.split(name).inputs[key])
