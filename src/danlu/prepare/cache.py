@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import os
 import shutil
 import tempfile
 import time
@@ -121,13 +122,14 @@ def _remove(folder: Path) -> None:
 
 def _sweep(root: Path) -> None:
     """Delete what killed processes left half-built."""
-    for path in root.glob(".*.partial"):
-        if not _is_in_use(path):
+    # By name first: a table of thousands of columns has as many folders, and is swept before each is built.
+    for path in [root / name for name in os.listdir(root) if name.startswith(".")]:
+        if path.suffix == ".partial" and not _is_in_use(path):
             shutil.rmtree(path, ignore_errors=True)
-    for path in root.glob(".*.unlocked"):
-        with contextlib.suppress(OSError):
-            if time.time() - path.stat().st_mtime > _UNLOCKED_S:
-                shutil.rmtree(path, ignore_errors=True)
+        elif path.suffix == ".unlocked":
+            with contextlib.suppress(OSError):
+                if time.time() - path.stat().st_mtime > _UNLOCKED_S:
+                    shutil.rmtree(path, ignore_errors=True)
 
 
 def _is_in_use(partial: Path) -> bool:

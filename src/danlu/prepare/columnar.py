@@ -25,6 +25,7 @@ _RECENT_BYTES = 192 << 20
 # Of a row: a text is held in 16 bytes and its letters past the twelfth.
 _CELL_BYTES = 16
 _SLICE_ROWS = 1_000_000
+_MOST_WORDS = 10_000
 
 
 def smallest(numbers: np.ndarray) -> np.ndarray:
@@ -35,6 +36,19 @@ def smallest(numbers: np.ndarray) -> np.ndarray:
 def numbered(count: int) -> np.ndarray:
     """0 … count - 1, as `smallest` has them."""
     return np.arange(count, dtype=np.int32 if count < 2**31 else np.int64)
+
+
+def compact(values: pl.Series) -> pl.Series:
+    """A long column of few different texts in a small part of its memory; `expanded` has the texts again."""
+    if values.dtype != pl.String or len(values) < _SLICE_ROWS:
+        return values
+    words = values.unique().drop_nulls()
+    return values.cast(pl.Enum(words.sort())) if len(words) <= _MOST_WORDS else values
+
+
+def expanded(values: pl.Series) -> pl.Series:
+    """The column that was made compact."""
+    return values.cast(pl.String) if isinstance(values.dtype, pl.Enum) else values
 
 
 def in_slices(values: pl.Series) -> Iterator[tuple[int, pl.Series]]:

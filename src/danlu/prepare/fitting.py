@@ -110,8 +110,8 @@ def fit_columns(
         return _kept(one, looked, beside, root, key, progress)
 
     with progress.task("fit and encode columns", total=len(looked.inputs) + 1) as task:
-        target = encoded(looked.target.name, None)
-        task.advance(1, looked.target.name)
+        target = encoded(looked.target_name, None)
+        task.advance(1, looked.target_name)
         beside = fit_beside(looked, target.fitted, recipe)
         inputs = []
         for one in in_turn(lambda name: encoded(name, beside), looked.inputs, workers(len(looked.codes))):

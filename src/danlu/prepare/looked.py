@@ -18,7 +18,7 @@ from danlu.base.threads import num_cores
 from danlu.columns.inference import Inferred
 from danlu.prepare import findings as reports
 from danlu.prepare.choose import Chosen, combined, said_of
-from danlu.prepare.columnar import Columns
+from danlu.prepare.columnar import Columns, compact, expanded
 from danlu.prepare.prepared import Finding
 from danlu.prepare.splits import TRAIN
 from danlu.recipe.schema import Recipe
@@ -35,7 +35,7 @@ class Looked:
     Attributes:
         chosen: every column's type and options, in the data's order.
         inputs: (N,) parsed values of each input that is used.
-        target: (N,) parsed, none null.
+        held_target: (N,) parsed, none null; compact, see `columnar.compact`.
         codes: (N,) int8, an index into `SPLITS`.
         rows: (N,) int64, numbers in the source.
         figures: column → figures of its training rows, see `profile.figures_of`.
@@ -43,7 +43,7 @@ class Looked:
 
     chosen: Mapping[str, Chosen]
     inputs: Columns
-    target: pl.Series
+    held_target: pl.Series
     codes: np.ndarray
     rows: np.ndarray
     figures: Mapping[str, Mapping[str, Any]]
@@ -54,9 +54,19 @@ class Looked:
         trains: np.ndarray = self.codes == TRAIN
         return trains
 
+    @property
+    def target(self) -> pl.Series:
+        """(N,) parsed."""
+        return expanded(self.held_target)
+
+    @property
+    def target_name(self) -> str:
+        """The target's name."""
+        return self.held_target.name
+
     def values(self, name: str) -> pl.Series:
         """(N,) parsed values of an input or of the target."""
-        return self.target if name == self.target.name else self.inputs[name]
+        return self.target if name == self.target_name else self.inputs[name]
 
 
 def workers(num_rows: int) -> int:
@@ -97,7 +107,7 @@ def _early(kind: str | None, options: Mapping[str, Any], *, is_target: bool) -> 
 
 def write_looked(folder: Path, looked: Looked, parsed: Columns, noticed: Sequence[Finding]) -> None:
     """Write all that was seen; the parsed columns are there already. Raises OSError."""
-    parsed.put(looked.target.name, looked.target)
+    parsed.put(looked.target_name, looked.target)
     shutil.rmtree(folder / "unused", ignore_errors=True)
     for name, array in (("codes", looked.codes), ("rows", looked.rows)):
         with open(folder / f"{name}.npy", "wb") as file:
@@ -121,7 +131,7 @@ def load_looked(folder: Path, recipe: Recipe) -> tuple[Looked, tuple[Finding, ..
     looked = Looked(
         chosen,
         parsed.only(value["inputs"]),
-        parsed[recipe.data.target],
+        compact(parsed[recipe.data.target]),
         np.load(folder / "codes.npy"),
         np.load(folder / "rows.npy"),
         value["figures"],

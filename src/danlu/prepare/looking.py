@@ -34,7 +34,7 @@ from danlu.prepare.choose import (
     ignored_findings,
     said_of,
 )
-from danlu.prepare.columnar import Columns, smallest
+from danlu.prepare.columnar import Columns, compact, smallest
 from danlu.prepare.filling import check_fillers
 from danlu.prepare.looked import Looked, workers
 from danlu.prepare.prepared import Finding
@@ -176,7 +176,7 @@ class Looking:
         return _Seen(name, one, parsed.rechunk())
 
     def _usable(self, chosen: Mapping[str, Chosen]) -> tuple[pl.Series, Columns, np.ndarray]:
-        """The target, the inputs and the splits of the rows that can be used."""
+        """The compact target, the inputs and the splits of the rows that can be used."""
         unreadable, self.table = quarantine(self.table, chosen, self.parsed, self.progress)
         num_read = self.table.num_read - int(unreadable.sum())
         self.noticed += check_rejected(self.table, num_read, self.recipe.prepare.max_rejected)
@@ -195,7 +195,7 @@ class Looking:
         self._take(target.name, names)
         if self.recipe.prepare.split.is_by_chance and self.table.split is None:
             self.noticed += find_time_order(self.parsed.only(names), chosen)
-        return target, self._taught(self.parsed.only(names), chosen, codes), codes
+        return compact(target), self._taught(self.parsed.only(names), chosen, codes), codes
 
     def _split(self, target: pl.Series, chosen: Mapping[str, Chosen]) -> tuple[pl.Series, np.ndarray]:
         """The target and the splits of the rows that are left: none whose class never trains."""
@@ -284,7 +284,7 @@ class Looking:
                 Audited(
                     looked.inputs,
                     looked.chosen,
-                    looked.target,
+                    looked.held_target,
                     looked.codes,
                     looked.rows,
                     self.pictures,
@@ -311,7 +311,7 @@ class Looking:
 
     def _values(self, name: str, looked: Looked) -> pl.Series:
         """A column's values in the rows in use, parsed where it is an input."""
-        if name == looked.target.name:
+        if name == looked.target_name:
             return looked.target
         for columns in (looked.inputs, self.parsed, self.unused):
             if name in columns:

@@ -114,7 +114,7 @@ def outlook(
     from danlu.prepare.looking import Looking
 
     looked = Looking(recipe, table, _hashes(table, progress), noticed, progress).look()
-    target = fit_column(looked.chosen[looked.target.name], looked, None)
+    target = fit_column(looked.chosen[looked.target_name], looked, None)
     beside = fit_beside(looked, target, recipe)
     fitted = [fit_column(looked.chosen[name], looked, beside) for name in looked.inputs]
     noticed += [*outlier_findings([*fitted, target]), *_filled(fitted, beside, looked)]
@@ -236,7 +236,7 @@ class _Preparation:
         looking = Looking(self.recipe, self._read(), self.hashes, self.noticed, self.progress, columns)
         looked = looking.look()
         reports.refuse(self.noticed, self.recipe.prepare.accept)
-        names = [*looked.inputs, looked.target.name]
+        names = [*looked.inputs, looked.target_name]
         write_raw(looking.table.frame, names, looking.places, looked.codes, folder)
         if looking.table.rejected.height:
             looking.table.rejected.sort("row").write_parquet(folder / "rejected.parquet")

@@ -23,7 +23,7 @@ from danlu.base.errors import DataError
 from danlu.base.progress import Quiet, Task
 from danlu.base.runs import Run
 from danlu.prepare import Prepared, prepare
-from danlu.prepare.columnar import Columns, Gathering, Stored, parts
+from danlu.prepare.columnar import Columns, Gathering, Stored, compact, expanded, parts
 from danlu.prepare.looked import MIN_ROWS
 from danlu.prepare.looking import Looking
 from danlu.prepare.sources.csv import Csv
@@ -376,3 +376,13 @@ def test_what_stands_for_missing_values_is_no_reason_to_look_again(tmp_path: Pat
     for name in fresh.sizes:
         for key, array in fresh.split(name).inputs.items():
             assert np.array_equal(array, again.split(name).inputs[key])
+
+
+def test_a_long_column_of_few_texts_is_made_compact_and_comes_back() -> None:
+    values = pl.Series("a", ["京都", "Rome", None, "Paris"] * 250_000)
+    held = compact(values)
+    assert held.estimated_size() < values.estimated_size() / 10
+    assert expanded(held).equals(values)
+    for other in (values.head(1000), pl.Series("a", range(1_000_000)), pl.Series(map(str, range(1_000_000)))):
+        assert compact(other) is other
+        assert expanded(other) is other

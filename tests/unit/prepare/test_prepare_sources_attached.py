@@ -42,7 +42,8 @@ def picture(shade: int, seed: int) -> bytes:
 def pack(path: Path, files: Mapping[str, bytes]) -> Path:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in files.items():
-            archive.writestr(zipfile.ZipInfo(name), data)  # without the time of day: equal files, equal archives
+            # Without the time of day: equal files make equal archives.
+            archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
     return path
 
 

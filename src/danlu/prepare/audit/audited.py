@@ -13,7 +13,7 @@ import polars as pl
 from danlu.base import seeds
 from danlu.base.archives import mark
 from danlu.prepare.choose import Chosen
-from danlu.prepare.columnar import in_slices
+from danlu.prepare.columnar import expanded, in_slices
 
 _ODD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: neighbours are spread far apart
 
@@ -68,7 +68,7 @@ class Audited:
     Attributes:
         parsed: input columns' parsed values, (N,) each.
         chosen: every column's type and options.
-        target: (N,) parsed, none null.
+        held_target: (N,) parsed, none null; it may be compact, see `columnar.compact`.
         codes: (N,) int8, an index into `SPLITS`.
         rows: (N,) numbers in the source.
         picture_hashes: file → SHA-256, where pictures are files.
@@ -80,7 +80,7 @@ class Audited:
 
     parsed: Mapping[str, pl.Series]
     chosen: Mapping[str, Chosen]
-    target: pl.Series
+    held_target: pl.Series
     codes: np.ndarray
     rows: np.ndarray
     picture_hashes: Mapping[str, str]
@@ -88,6 +88,16 @@ class Audited:
     unused: Mapping[str, pl.Series] = field(default_factory=dict)
     by_chance: bool = False
     today: date = field(default_factory=date.today)
+
+    @property
+    def target(self) -> pl.Series:
+        """(N,) parsed, none null."""
+        return expanded(self.held_target)
+
+    @property
+    def target_name(self) -> str:
+        """The target's name."""
+        return self.held_target.name
 
     def type(self, name: str) -> str:
         """A column's type."""
@@ -109,7 +119,7 @@ class Audited:
     @property
     def has_classes(self) -> bool:
         """Whether the target is one of several classes."""
-        return self.type(self.target.name) in ("category", "boolean")
+        return self.type(self.target_name) in ("category", "boolean")
 
     @property
     def compared(self) -> Mapping[str, pl.Series]:
@@ -135,7 +145,7 @@ class Audited:
 
     def with_target(self, keys: np.ndarray) -> np.ndarray:
         """(N,) uint64, equal where both keys and the target are."""
-        return mix(keys.copy(), self.target.hash(seed=0).to_numpy())
+        return mix(keys.copy(), self.held_target.hash(seed=0).to_numpy())
 
     def _hashable(self, values: pl.Series) -> pl.Series:
         """Pictures as hashes of their bytes; all else as it is."""

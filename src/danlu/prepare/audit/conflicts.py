@@ -31,9 +31,9 @@ def find_conflicts(data: Audited) -> list[Finding]:
             key="conflicting_labels",
             severity="warning" if certain / count >= _WARN_SHARE and not is_by_chance else "note",
             message=f"{conflicting.sum():,} of {count:,} rows equal another in every column that is "
-            f"{'used' if data.parsed else 'there'}, but not in {data.target.name}; whatever is learned, {wrong:,} of "
+            f"{'used' if data.parsed else 'there'}, but not in {data.target_name}; whatever is learned, {wrong:,} of "
             f"them ({wrong / count:.1%} of all rows) come out wrong",
-            columns=(data.target.name,),
+            columns=(data.target_name,),
             rows=tuple(data.rows[places[np.argsort(data.input_keys[places], kind="stable")]][:20].tolist()),
             remedy="look at such rows side by side: mend wrong labels, or add the column that tells them apart",
             evidence={"rows": int(conflicting.sum()), "wrong": wrong, "certain": certain, "share": wrong / count},

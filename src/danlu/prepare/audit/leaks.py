@@ -9,6 +9,7 @@ import polars as pl
 
 from danlu.columns.category import read_categories
 from danlu.prepare.audit.audited import Audited, Some, drawn
+from danlu.prepare.columnar import expanded
 from danlu.prepare.prepared import Finding
 
 # Strong but honest columns stay below: a petal's width names 96 % of iris flowers, the worst radius 91 % of tumours.
@@ -25,7 +26,7 @@ _NUM_BINS = 64
 def find_leaks(data: Audited) -> list[Finding]:
     """Columns that alone tell the target; pictures are none."""
     return leaks_among(
-        Some(data.parsed, tuple(name for name in data.parsed if data.type(name) != "image")), data.target
+        Some(data.parsed, tuple(name for name in data.parsed if data.type(name) != "image")), data.held_target
     )
 
 
@@ -39,7 +40,7 @@ def leaks_among(columns: Mapping[str, pl.Series], target: pl.Series) -> list[Fin
         target: (N,) parsed: numbers, texts or booleans, none null.
     """
     order = drawn("leaks", len(target), _MAX_ROWS)
-    truth = target.gather(order)
+    truth = expanded(target.gather(order))
     found = []
     for name, values in columns.items():
         some = values.gather(order).alias(name)

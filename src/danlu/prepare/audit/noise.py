@@ -32,7 +32,7 @@ def find_label_noise(data: Audited) -> list[Finding]:
         return []
     train = np.flatnonzero(data.codes == TRAIN)
     rows = np.sort(train[drawn("label noise", len(train), _MAX_ROWS)])
-    labels, classes = np.unique(data.target.gather(rows).cast(pl.String).to_numpy(), return_inverse=True)
+    labels, classes = np.unique(data.held_target.gather(rows).cast(pl.String).to_numpy(), return_inverse=True)
     counts = np.bincount(classes)
     if len(rows) < _MIN_ROWS or not 2 <= len(counts) <= _MAX_CLASSES or counts.min() < _MIN_CLASS_ROWS:
         return []
@@ -51,9 +51,9 @@ def find_label_noise(data: Audited) -> list[Finding]:
             key="label_noise",
             severity="note",
             message=f"{count:,} of {len(rows):,} training rows that were looked at ({count / len(rows):.1%}) have a "
-            f"{data.target.name} that rows like them contradict: row {data.rows[rows[first]]} says "
+            f"{data.target_name} that rows like them contradict: row {data.rows[rows[first]]} says "
             f"{labels[classes[first]]}, the others {labels[probabilities[first].argmax()]}",
-            columns=(data.target.name,),
+            columns=(data.target_name,),
             rows=tuple(data.rows[rows[worst]].tolist()),
             remedy="look at these rows and mend the labels that are wrong",
             evidence={"rows": len(rows), "contradicted": count, "wrong": wrong},

@@ -22,7 +22,7 @@ def find_personal_data(data: Audited) -> list[Finding]:
     A warning where the column is used, a note where it is set aside. Columns that the recipe ignores are not looked at.
     """
     found = []
-    for name, values in Chained(data.parsed, {data.target.name: data.target}, data.unused).items():
+    for name, values in Chained(data.parsed, {data.target_name: data.held_target}, data.unused).items():
         texts = _texts(values)
         told = _told(name, texts, len(values) - values.null_count()) if len(texts) else None
         if told is None:

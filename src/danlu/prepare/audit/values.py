@@ -13,9 +13,9 @@ _IMBALANCE = 10.0
 
 def find_imbalance(data: Audited) -> list[Finding]:
     """Classes of very different size."""
-    if data.type(data.target.name) not in ("category", "boolean"):
+    if data.type(data.target_name) not in ("category", "boolean"):
         return []
-    counts = data.target.cast(pl.String).value_counts(sort=True)
+    counts = data.held_target.cast(pl.String).value_counts(sort=True)
     most, least = counts.row(0), counts.row(-1)
     if most[1] / least[1] < _IMBALANCE:
         return []
@@ -24,7 +24,7 @@ def find_imbalance(data: Audited) -> list[Finding]:
             key="imbalance",
             severity="warning",
             message=f"the class {least[0]} has {least[1]:,} rows and {most[0]} has {most[1]:,}",
-            columns=(data.target.name,),
+            columns=(data.target_name,),
             remedy="look at balanced_accuracy or pr_auc rather than accuracy, and try train.class_weights: balanced",
             evidence={"ratio": most[1] / least[1], "classes": dict(counts.head(50).iter_rows())},
         )
