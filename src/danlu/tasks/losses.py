@@ -183,16 +183,17 @@ class CrossEntropy:
         """−log p(true class), each class times its weight."""
         from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-        codes_B = target_B.long()
         if scores_BK.shape[1] == 1 and not self.label_smoothing:
-            weights_B = None if class_weights_K is None else class_weights_K[codes_B]
+            weights_B = None if class_weights_K is None else class_weights_K[target_B.long()]
             by = "sum" if weights_B is not None else reduction
-            truth_B = codes_B.to(scores_BK.dtype)
+            truth_B = target_B.to(scores_BK.dtype)
             loss = binary_cross_entropy_with_logits(scores_BK[:, 0], truth_B, weight=weights_B, reduction=by)
             return loss / weights_B.sum() if weights_B is not None and reduction == "mean" else loss
         logits_BK = _logits(scores_BK)
         smoothing = self.label_smoothing
-        return cross_entropy(logits_BK, codes_B, weight=class_weights_K, reduction=reduction, label_smoothing=smoothing)
+        return cross_entropy(
+            logits_BK, target_B.long(), weight=class_weights_K, reduction=reduction, label_smoothing=smoothing
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
