@@ -21,9 +21,9 @@ from danlu.prepare.choose import Chosen, choose_all, ignored_findings
 from danlu.prepare.prepared import Finding
 from danlu.prepare.profile import figures_of
 from danlu.prepare.relations import Coded, along, coded, relations, target_classes
-from danlu.prepare.sources.reading import read_source
+from danlu.prepare.sources.reading import gathered, read_pieces
 from danlu.prepare.sources.remote import fetch
-from danlu.prepare.sources.table import Table
+from danlu.prepare.sources.table import Rows, Table
 from danlu.prepare.step import outlook
 from danlu.recipe.addresses import is_remote, without_secrets
 from danlu.recipe.schema import Recipe
@@ -84,7 +84,7 @@ def survey(source: Any, target: str | None, *, base: Path, progress: Progress) -
     if is_remote(source):
         fetch(source, progress)
     with progress.task("read data"):
-        table = _some(read_source(source, base=base))
+        table = _some(gathered(read_pieces(source, base=base), Rows()))
     target = target or table.target
     missing_values = list(Recipe.model_fields["data"].annotation.model_fields["missing_values"].default)  # type: ignore[union-attr]
     frame = table.held

@@ -15,9 +15,7 @@ from danlu.prepare.splits import SPLIT_WORDS
 def find_split_words(data: Audited) -> list[Finding]:
     """Inputs that say which split a row was meant for: to learn from, they are worthless at best."""
     found = []
-    for name, values in data.parsed.items():
-        if data.type(name) != "category":
-            continue
+    for name, values in data.of_type("category").items():
         words = set(values.drop_nulls().unique().str.to_lowercase().to_list())
         if len(words) > 1 and words <= set(SPLIT_WORDS):
             found.append(
@@ -37,8 +35,11 @@ def find_split_words(data: Audited) -> list[Finding]:
 def find_time_order(parsed: Mapping[str, pl.Series], chosen: Mapping[str, Chosen]) -> list[Finding]:
     """Times that the rows follow, where rows are split by chance: what comes later teaches what is tested earlier."""
     found = []
-    for name, values in parsed.items():
-        if chosen[name].type != "datetime" or values.null_count() or values.n_unique() <= len(values) / 2:
+    for name in parsed:
+        if chosen[name].type != "datetime":
+            continue
+        values = parsed[name]
+        if values.null_count() or values.n_unique() <= len(values) / 2:
             continue
         if values.is_sorted() or values.is_sorted(descending=True):
             found.append(

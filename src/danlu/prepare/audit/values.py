@@ -35,9 +35,7 @@ def find_unseen(data: Audited) -> list[Finding]:
     """Categories of test rows that no training row has."""
     found = []
     train, test = data.codes == TRAIN, data.codes == TEST
-    for name, values in data.parsed.items():
-        if data.type(name) != "category":
-            continue
+    for name, values in data.of_type("category").items():
         tested = values.filter(pl.Series(test))
         unseen = tested.is_not_null() & ~tested.is_in(values.filter(pl.Series(train)).unique().to_list())
         if unseen.any():

@@ -44,7 +44,9 @@ def plain_hash(data: Data, *, base: Path) -> str:
     files = {name: _plain_files(source, base) for name, source in parts.items() if source is not None}
     if data.join or data.files or not all(files.values()):
         return ""
-    return fingerprint({name: [hash_file(one) for one in paths] for name, paths in files.items()})
+    # A name says how a file is read.
+    pairs = {name: [(suffix_of(one), hash_file(one)) for one in paths] for name, paths in files.items()}
+    return fingerprint(pairs)
 
 
 def _plain_files(source: Any, base: Path) -> list[Path]:

@@ -47,7 +47,7 @@ class HuggingFace:
         Raises:
             DataError: no such folder, a damaged file, or features that do not fit the columns.
         """
-        rows = Rows()
+        rows = Rows(holds=True)
         for table in self.pieces(source, base=base):
             rows.add(table, str(source))
         return rows.table()

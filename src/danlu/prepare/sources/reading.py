@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 
 def read_source(source: Any, *, base: Path, reader: Source | None = None) -> Table:
-    """Read whatever a recipe may name as its data.
+    """Read whatever a recipe may name as its data, into memory: nothing of it reaches a disk.
 
     Args:
         source: a file, a glob, a list of files, a folder, an address of these, `sample:NAME`, a database, or a table
@@ -46,8 +46,12 @@ def read_source(source: Any, *, base: Path, reader: Source | None = None) -> Tab
     Raises:
         DataError: nothing is there, or it cannot be read as what it seems to be.
     """
-    rows = Rows()
-    for table, name in read_pieces(source, base=base, reader=reader):
+    return gathered(read_pieces(source, base=base, reader=reader), Rows(holds=True))
+
+
+def gathered(pieces: Iterable[tuple[Table, str]], rows: Rows) -> Table:
+    """Tables with the names of what they come from, one below the other."""
+    for table, name in pieces:
         rows.add(table, name)
     return rows.table()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -122,10 +123,11 @@ class Rows:
 
     Args:
         folder: where they are written once they are too many to hold; see `columnar.Gathering`.
+        holds: whether they are all held, however many they are.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
-        self._frames = Gathering(folder)
+    def __init__(self, folder: Path | None = None, *, holds: bool = False) -> None:
+        self._frames = Gathering(folder, sys.maxsize) if holds else Gathering(folder)
         self._first: tuple[list[str], str] | None = None
         self._last = ""
         self._target: str | None = None
@@ -185,7 +187,7 @@ def concatenate(tables: Sequence[Table], names: Sequence[str]) -> Table:
     Raises:
         DataError: two tables have different columns; names them.
     """
-    rows = Rows()
+    rows = Rows(holds=True)
     for table, name in zip(tables, names, strict=True):
         rows.add(table, name)
     return rows.table()
