@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from danlu.prepare.audit.audited import Audited
+from danlu.prepare.columnar import in_slices
 from danlu.prepare.prepared import Finding
 from danlu.prepare.splits import TEST, TRAIN
 
@@ -37,7 +38,8 @@ def find_unseen(data: Audited) -> list[Finding]:
     train, test = data.codes == TRAIN, data.codes == TEST
     for name, values in data.of_type("category").items():
         tested = values.filter(pl.Series(test))
-        unseen = tested.is_not_null() & ~tested.is_in(values.filter(pl.Series(train)).unique().to_list())
+        parts = [some.filter(pl.Series(train[start : start + len(some)])).unique() for start, some in in_slices(values)]
+        unseen = tested.is_not_null() & ~tested.is_in(pl.concat(parts).unique().to_list())
         if unseen.any():
             # Where rare values are pooled, a new one is met as they were.
             pools = data.chosen[name].options.get("min_count", 1) > 1
