@@ -6,7 +6,7 @@ Ten numbers of which 5 % are missing (median, marked, standardized), five catego
 is a process of its own, in turns (A B A B …); results are JSON lines with medians and ratios.
 
 `same work`: Danlu's reader and columns do what scikit-learn's do, and no more: types are told, columns fitted on all
-rows and encoded, in memory. `unaudited` and `audited`: the whole step with `prepare.audit` false and true, which also
+rows and encoded, one by one. `unaudited` and `audited`: the whole step with `prepare.audit` false and true, which also
 splits the rows, measures them, keeps raw rows for the proof, and writes all of it. `again`: the step once more, with
 one column's scale changed.
 """
@@ -78,15 +78,16 @@ def same_work(table: Path) -> dict[str, float]:
     from danlu.columns.column import FittedColumn, nulled
     from danlu.columns.number import read_fractions
     from danlu.prepare.choose import choose_column
-    from danlu.prepare.sources.reading import read_source
+    from danlu.prepare.sources.reading import gathered, read_pieces
+    from danlu.prepare.sources.table import Rows
     from danlu.recipe.schema import ColumnRecipe
 
-    rows = {values.name: values for values in read_source(str(table), base=Path()).held}
+    frame = gathered(read_pieces(str(table), base=Path()), Rows()).frame
     read = time.perf_counter()
     spent = {"fit_transform_s": 0.0}
 
     def encode(name: str) -> list[np.ndarray]:
-        raw = rows.pop(name)
+        raw = frame[name]
         values = read_fractions(raw)
         one = choose_column(nulled(raw, []) if values is None else values, ColumnRecipe(), is_target=False)
         parsed = one.parse(nulled(raw, [])) if values is None else values.rechunk()

@@ -27,7 +27,7 @@ def main(folder: Path) -> None:
     from danlu.evaluate.score import score
 
     bundle = load(folder / "bundle")
-    rows = pl.read_ipc(folder / "rows.arrow")
+    rows = pl.read_ipc((folder / "rows.arrow").read_bytes())
     outputs = bundle.outputs(rows)
     truth = bundle.task.truth(bundle.schema.encode_target(rows))
     names = read_json(folder / "asked.json")["metrics"]

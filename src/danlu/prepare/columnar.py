@@ -82,6 +82,8 @@ class Stored:
 
     def __getitem__(self, name: str) -> pl.Series:
         """One column, (N,), in as many chunks as there are parts; parts of types that do not go together as text."""
+        if all(schema.get(name) == self._schemas[0].get(name) for schema in self._schemas):
+            return _read(self._parts, [name])[name]
         return joined(list(self.parts([name])))[name]
 
     def read(self) -> pl.DataFrame:
@@ -92,8 +94,13 @@ class Stored:
         """The rows, part by part."""
         for part, schema, height in zip(self._parts, self._schemas, self._heights, strict=True):
             there = [name for name in columns if name in schema]
-            frame = pl.read_ipc(part, columns=there) if there else pl.DataFrame(height=height)
+            frame = _read([part], there) if there else pl.DataFrame(height=height)
             yield frame.with_columns(pl.lit(None).alias(name) for name in columns if name not in schema).select(columns)
+
+
+def _read(parts: Sequence[Path], columns: Sequence[str]) -> pl.DataFrame:
+    """Some columns of files below each other; names of folders say nothing of them, whatever signs they hold."""
+    return pl.scan_ipc(list(parts), glob=False, hive_partitioning=False).select(columns).collect()
 
 
 Frame = pl.DataFrame | Stored
@@ -166,8 +173,8 @@ def _write(frame: pl.DataFrame, path: Path) -> None:
 
 def joined(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """Frames below each other; what one lacks is missing there, columns whose types do not go together become text."""
-    if len(frames) == 1:
-        return frames[0]
+    if all(frame.schema == frames[0].schema for frame in frames):
+        return pl.concat(frames, how="vertical") if len(frames) > 1 else frames[0]  # without a copy
     dtypes: dict[str, set[pl.DataType]] = {}
     for frame in frames:
         for name, dtype in frame.schema.items():
@@ -230,7 +237,7 @@ class Columns(Mapping[str, pl.Series]):
         values = self._held.get(name)
         if values is None:
             assert self._folder is not None, "all are held"
-            values = pl.read_ipc(self._folder / file)["values"].alias(name)
+            values = _read([self._folder / file], ["values"])["values"].alias(name)
             self._hold(name, values)
         return values
 

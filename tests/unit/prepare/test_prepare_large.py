@@ -159,6 +159,7 @@ def test_a_killed_preparation_goes_on_from_what_was_seen(tmp_path: Path, table: 
 
 class TestParts:
     def test_few_rows_are_held_and_many_are_written(self, tmp_path: Path) -> None:
+        tmp_path = tmp_path / "a[1]*" / "year=2024"  # signs that stand for others in a glob, and a partition's name
         frame = pl.DataFrame({"a": [1, 2, 3], "b": ["x", None, "y"]})
         held, written = Gathering(tmp_path / "a"), Gathering(tmp_path / "b", held_bytes=100)
         for _ in range(4):
@@ -193,6 +194,7 @@ class TestParts:
         assert not folder.exists()
 
     def test_a_column_is_replaced_while_its_old_values_are_in_use(self, tmp_path: Path) -> None:
+        tmp_path = tmp_path / "a[1]*" / "values=2"
         columns = Columns(tmp_path)
         columns.put("a", pl.Series([1, 2, 3]))
         old = columns["a"]

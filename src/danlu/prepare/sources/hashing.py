@@ -88,7 +88,7 @@ def _is_plain(path: Path) -> bool:
 
 def _is_plain_parquet(path: Path) -> bool:
     try:
-        some = pl.scan_parquet(path, glob=False).head(200).collect()
+        some = pl.scan_parquet(path, glob=False, hive_partitioning=False).head(200).collect()
     except (pl.exceptions.PolarsError, OSError):
         return False
     return not any(one.dtype.is_nested() or one.dtype == pl.Binary or names_pictures(one) for one in some)

@@ -151,10 +151,10 @@ def _chosen(parts: list[_Part]) -> tuple[list[_Part], tuple[Finding, ...]]:
 def _read(path: Path) -> pl.DataFrame:
     try:
         if path.suffix == ".parquet":
-            return pl.read_parquet(path, glob=False)
+            return pl.read_parquet(path, glob=False, hive_partitioning=False)
         with open(path, "rb") as file:
             is_file = file.read(6) == b"ARROW1"
-        return pl.read_ipc(path) if is_file else pl.read_ipc_stream(path)
+        return pl.scan_ipc(path, glob=False, hive_partitioning=False).collect() if is_file else pl.read_ipc_stream(path)
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = (str(error).splitlines() or ["no reason given"])[0]
         raise DataError(

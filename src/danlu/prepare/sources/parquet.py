@@ -50,7 +50,8 @@ class Parquet:
 
     def _tables(self, path: Path, head: bytes) -> Iterator[Table]:
         with _naming(path):
-            lazy = pl.scan_parquet(path, glob=False) if head[:4] == b"PAR1" else pl.scan_ipc(path)
+            scan = pl.scan_parquet if head[:4] == b"PAR1" else pl.scan_ipc
+            lazy = scan(path, glob=False, hive_partitioning=False)
             for frame in lazy.collect_batches(chunk_size=self.piece_rows, maintain_order=True):
                 yield Table(frame=flattened(frame), files=(path,))
 
@@ -72,7 +73,7 @@ def _read(path: Path) -> pl.DataFrame:
     with open(path, "rb") as file:
         head = file.read(4)
     if head == b"PAR1":
-        return pl.read_parquet(path, glob=False)
+        return pl.read_parquet(path, glob=False, hive_partitioning=False)
     data = read_bytes(path)
     if data[:4] == b"PAR1":
         return pl.read_parquet(data)
