@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from danlu.base.arrays import stretch
 from danlu.design.network import Network
 
 
@@ -18,7 +19,8 @@ def outputs(
 
     Args:
         network: on any device.
-        inputs: input name → (N, *shape), as `Schema.encode` gives them; memory-mapped ones are read batch by batch.
+        inputs: input name → (N, *shape), as `Schema.encode` gives them; large memory-mapped ones are read from their
+            files batch by batch, so that none of them stays in memory.
         batch_size: rows at a time. It may change the last bits of the outputs.
         scores: give the scores that a loss takes instead.
 
@@ -33,7 +35,9 @@ def outputs(
     try:
         with torch.no_grad():
             for start, stop in spans(num_rows, batch_size):
-                batch = {name: as_tensor(array[start:stop], device) for name, array in inputs.items()}
+                batch = {
+                    name: torch.from_numpy(stretch(array, start, stop)).to(device) for name, array in inputs.items()
+                }
                 found[start:stop] = run(batch).float().cpu().numpy()
     finally:
         network.train(mode)

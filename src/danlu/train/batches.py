@@ -1,19 +1,28 @@
-"""Batches by index from memory-mapped arrays, in an order that is a pure function of seed and epoch."""
+"""Batches by index from memory-mapped arrays: rows are gathered for many steps at once; a step takes views of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
-from typing import Literal
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from danlu.base.seeds import epoch_order, generator
+from danlu.base.arrays import gather
+from danlu.base.threads import one_ahead
 from danlu.prepare.prepared import Split
+from danlu.train.orders import BlockOrder, Order, row_bytes
+from danlu.train.orders import balanced_order as balanced_order
+from danlu.train.orders import row_order as row_order
 
-_GATHER_BYTES = 32 << 20  # gathered at once: large enough that a step only slices, small enough for any machine
+_GATHER_BYTES = 4 << 20  # at once; from 1 to 32 MiB a step takes the same time
+_AHEAD_BYTES = (
+    64 << 20
+)  # of a set: smaller ones lie in memory, and a step waits for its rows for less than a microsecond
+_VIEWS = 256  # of steps at once: few enough to stay in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -23,7 +32,7 @@ class Batch:
     Attributes:
         step: number of the step within its epoch.
         inputs: input name → (B, *shape).
-        target: (B,).
+        target: (B,) int64 codes or float32 numbers.
         rows: (B,) int64, numbers of the rows in the training split.
     """
 
@@ -40,66 +49,142 @@ class Batch:
             yield Batch(self.step, inputs, self.target[part], self.rows[part])
 
 
+@dataclass(frozen=True)
+class Chunk:
+    """Rows of several optimizer steps that follow each other.
+
+    Attributes:
+        first_step: number of the first one within its epoch.
+        sizes: rows of each step, B₁, B₂, …; all but the epoch's last are equal.
+        inputs: input name → (R, *shape), R all steps' rows.
+        target: (R,).
+        rows: (R,) int64, numbers of the rows in the training split.
+    """
+
+    first_step: int
+    sizes: list[int]
+    inputs: dict[str, Tensor]
+    target: Tensor
+    rows: np.ndarray
+
+    def batches(self) -> Iterator[Batch]:
+        """Its steps, as views."""
+        names, start = tuple(self.inputs), 0
+        for first in range(0, len(self.sizes), _VIEWS):
+            sizes = self.sizes[first : first + _VIEWS]
+            stop = start + sum(sizes)
+            views = [torch.split(value[start:stop], sizes) for value in (*self.inputs.values(), self.target)]
+            for step, size, *inputs, target in zip(
+                range(self.first_step + first, self.first_step + first + len(sizes)), sizes, *views, strict=True
+            ):
+                yield Batch(step, dict(zip(names, inputs, strict=True)), target, self.rows[start : start + size])
+                start += size
+
+
+@dataclass(frozen=True)
+class Share:
+    """The part of every step's rows that one of several workers has: equal parts that follow each other.
+
+    Attributes:
+        rank: of the worker, from 0.
+        workers: how many there are.
+    """
+
+    rank: int = 0
+    workers: int = 1
+
+    def span(self, count: int) -> tuple[int, int]:
+        """Where this worker's rows begin and end among a step's `count` rows; it may have none."""
+        return count * self.rank // self.workers, count * (self.rank + 1) // self.workers
+
+    def size(self, count: int) -> int:
+        """How many of `count` rows it has."""
+        start, stop = self.span(count)
+        return stop - start
+
+    def rows(self, rows: np.ndarray, step_rows: int) -> np.ndarray:
+        """Its rows of several steps, of which only the last may be shorter than `step_rows`."""
+        if self.workers == 1:
+            return rows
+        whole = len(rows) // step_rows * step_rows
+        start, stop = self.span(step_rows)
+        first, last = self.span(len(rows) - whole)
+        return np.concatenate([rows[:whole].reshape(-1, step_rows)[:, start:stop].ravel(), rows[whole:][first:last]])
+
+
+WHOLE = Share()
+
+
 def num_steps(num_rows: int, step_rows: int) -> int:
     """Steps in an epoch; the last one may be shorter."""
     return -(-num_rows // step_rows)
 
 
-def row_order(split: Split, seed: int, epoch: int, sampling: Literal["uniform", "balanced"]) -> np.ndarray:
-    """(N,) int64 rows of the split that make an epoch, N of them: a pure function of the arguments."""
-    if sampling == "uniform":
-        return epoch_order(seed, epoch, split.num_rows)
-    return balanced_order(seed, epoch, np.asarray(split.target))
-
-
-def balanced_order(seed: int, epoch: int, codes: np.ndarray) -> np.ndarray:
-    """As many rows of each class as there are rows for each of them, in an order by chance.
-
-    No row of a class comes a second time before all of them have come. What is left over by the division goes to other
-    classes in each epoch.
-
-    Args:
-        seed: the recipe's.
-        epoch: from 0.
-        codes: (N,) classes; those without a row are passed over.
-
-    Returns:
-        (N,) int64 rows.
-    """
-    by_class = np.argsort(codes, kind="stable")
-    _, starts = np.unique(codes[by_class], return_index=True)
-    classes = np.split(by_class, starts[1:])
-    share, left = divmod(len(codes), len(classes))
-    drawn = []
-    for place, rows in enumerate(classes):
-        count = share + ((place - epoch * left) % len(classes) < left)
-        random = generator(seed, "balanced", epoch, place)
-        passes = [random.permutation(rows) for _ in range(-(-count // len(rows)))]
-        drawn.append(np.concatenate(passes)[:count])
-    return np.asarray(np.concatenate(drawn)[epoch_order(seed, epoch, len(codes))])
-
-
 def batches(
-    split: Split, order: np.ndarray, *, step_rows: int, first_step: int = 0, device: str = "cpu"
-) -> Iterator[Batch]:
+    split: Split,
+    order: Order,
+    *,
+    step_rows: int,
+    first_step: int = 0,
+    device: str = "cpu",
+    rank: int = 0,
+    workers: int = 1,
+) -> Generator[Batch, None, None]:
     """The steps of an epoch from `first_step` on.
 
     Rows are gathered for many steps at a time and then sliced; where a gather begins does not change what a step holds.
+    The batches of one chunk share its memory.
 
     Args:
         split: the training split.
         order: (N,) rows of the split, see `row_order`.
-        step_rows: rows of one optimizer step.
+        step_rows: rows of one optimizer step, of all workers together.
         first_step: steps before it are skipped, at no cost.
         device: where the tensors go.
+        rank: of this worker among those that share every step's rows, from 0.
+        workers: how many there are; each gathers only its own rows, and has none of a last step that is too short.
     """
-    row_bytes = sum(array.itemsize * int(np.prod(array.shape[1:])) for array in split.inputs.values()) + 8
-    steps = max(1, _GATHER_BYTES // (row_bytes * step_rows))
-    for first in range(first_step, num_steps(len(order), step_rows), steps):
-        rows = order[first * step_rows : (first + steps) * step_rows]
-        inputs = {name: torch.from_numpy(np.take(array, rows, axis=0)) for name, array in split.inputs.items()}
-        target = torch.from_numpy(np.take(split.target, rows, axis=0))
-        for index, start in enumerate(range(0, len(rows), step_rows)):
-            part = slice(start, start + step_rows)
-            piece = {name: value[part].to(device, non_blocking=True) for name, value in inputs.items()}
-            yield Batch(first + index, piece, target[part].to(device, non_blocking=True), rows[part])
+    share = Share(rank, workers)
+    found = chunks(split, order, step_rows=step_rows, first_step=first_step, device=device, share=share)
+    with closing(found):
+        for chunk in found:
+            yield from chunk.batches()
+
+
+def chunks(
+    split: Split, order: Order, *, step_rows: int, first_step: int = 0, device: str = "cpu", share: Share = WHOLE
+) -> Generator[Chunk, None, None]:
+    """The same rows, as many steps at once as are gathered together; see `batches`.
+
+    Of a set that may have to be read from disk the next chunk is gathered in a thread while the last one trains.
+    """
+    # Where rows come in one permutation the set is small enough for its pages to stay in memory.
+    take = gather if isinstance(order, BlockOrder) else partial(np.take, axis=0)
+
+    def work(span: tuple[int, int]) -> Chunk:
+        first, last = span
+        rows = order[first * step_rows : last * step_rows]
+        whole, rest = divmod(len(rows), step_rows)
+        sizes = [share.size(step_rows)] * whole + [share.size(rest)] * (rest > 0)
+        rows = share.rows(rows, step_rows)
+        inputs = {name: torch.from_numpy(take(array, rows)).to(device) for name, array in split.inputs.items()}
+        target = torch.from_numpy(take(split.target, rows)).to(device)
+        return Chunk(first, sizes, inputs, target if target.is_floating_point() else target.long(), rows)
+
+    spans = _spans(split, order, step_rows, first_step)
+    ahead = row_bytes(split) * len(order) > _AHEAD_BYTES
+    yield from one_ahead(work, spans) if ahead else map(work, spans)
+
+
+def _spans(split: Split, order: Order, step_rows: int, first_step: int) -> Iterator[tuple[int, int]]:
+    """Steps that are gathered at once, (first, one past the last): some MiB of them, or a window."""
+    total = num_steps(len(order), step_rows)
+    steps = max(1, _GATHER_BYTES // (row_bytes(split) * step_rows))
+    while first_step < total:
+        last = first_step + steps
+        if isinstance(order, BlockOrder):
+            end = order.window_end(first_step * step_rows)
+            last = end // step_rows if end < len(order) else total
+            last = max(first_step + 1, last)
+        yield first_step, min(last, total)
+        first_step = last
