@@ -27,11 +27,13 @@ from danlu.cli.samples import samples
 from danlu.cli.serve import serve
 from danlu.cli.train import train
 from danlu.cli.version import version
+from danlu.cli.watch import watch
 
 _UNREAD = 141
 
 COMMANDS = (
-    run, check, init, profile, prepare, design, train, evaluate, compress, deploy, predict, serve, samples, version,
+    run, check, init, profile, prepare, design, train, watch, evaluate, compress, deploy, predict, serve, samples,
+    version,
 )  # fmt: skip
 
 

@@ -1,0 +1,94 @@
+"""How far training is and how fast: what the progress line and `danlu watch` show."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+from danlu.train.observers import Pace
+from danlu.train.peak import share_of_peak
+
+_WINDOW_S = 5.0
+
+
+class Meter:
+    """The rate of late, and what follows from it.
+
+    Args:
+        epochs: at most.
+        num_rows: of an epoch.
+        step_rows: rows of a step.
+        steps_per_epoch: optimizer steps.
+        metric: the watched metric's name.
+        flops: forward operations of a row.
+        peak: operations a second of this machine; None where that is not known.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        *,
+        epochs: int,
+        num_rows: int,
+        step_rows: int,
+        steps_per_epoch: int,
+        metric: str,
+        flops: int = 0,
+        peak: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.epochs, self.num_rows, self.step_rows, self.steps_per_epoch = epochs, num_rows, step_rows, steps_per_epoch
+        self.metric, self.flops, self.peak, self.clock = metric, flops, peak, clock
+        self.seen: deque[tuple[float, int]] = deque()
+
+    def begin(self, epoch: int, step: int) -> None:
+        """Training begins at this step of this epoch."""
+        self.seen = deque([(self.clock(), self._rows(epoch, step))])
+
+    def read(self, epoch: int, step: int, loss: float, value: float | None) -> Pace:
+        """How far it is now.
+
+        Args:
+            epoch: under way, from 0.
+            step: steps of it that are done.
+            loss: mean over its rows so far.
+            value: the watched metric after the last epoch.
+        """
+        now, rows = self.clock(), self._rows(epoch, step)
+        while len(self.seen) > 1 and now - self.seen[1][0] > _WINDOW_S:
+            self.seen.popleft()
+        then, before = self.seen[0]
+        rate = (rows - before) / (now - then) if now > then and rows > before else None
+        if now - self.seen[-1][0] > _WINDOW_S / 50:
+            self.seen.append((now, rows))
+        known = self.peak and self.flops and rate
+        return Pace(
+            epoch=epoch,
+            epochs=self.epochs,
+            count=epoch * self.steps_per_epoch + step,
+            total_steps=self.epochs * self.steps_per_epoch,
+            loss=loss,
+            metric=self.metric,
+            value=value,
+            rows_per_second=rate,
+            seconds_left=(self.epochs * self.num_rows - rows) / rate if rate else None,
+            share=share_of_peak(self.flops, rate, self.peak) if known and rate and self.peak else None,
+        )
+
+    def _rows(self, epoch: int, step: int) -> int:
+        return epoch * self.num_rows + min(step * self.step_rows, self.num_rows)
+
+
+def note(pace: Pace) -> str:
+    """A pace as the progress line tells it; what matters most comes first."""
+    parts = [f"epoch {pace.epoch + 1}/{pace.epochs}", f"loss {pace.loss:.4f}"]
+    parts += [f"{pace.metric} {pace.value:.4f}"] if pace.value is not None else []
+    parts += [f"{pace.rows_per_second:,.0f} rows/s"] if pace.rows_per_second else []
+    parts += [f"{share_text(pace.share)} of peak"] if pace.share else []
+    return " · ".join(parts)
+
+
+def share_text(share: float) -> str:
+    """A share in percent; small ones with a digit more."""
+    return f"{share:.0%}" if share >= 0.1 else f"{share:.1%}"
