@@ -12,7 +12,6 @@ import json
 import statistics
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +25,7 @@ from danlu.recipe.reading import recipe_from
 from danlu.recipe.schema import Recipe
 from danlu.tasks.losses import default_loss
 from danlu.train.batches import batches, row_order
+from danlu.train.engine import engine_for
 from danlu.train.plan import Plan, make_plan
 from danlu.train.step import make_loop, settled
 
@@ -62,8 +62,9 @@ def bare(network: Network, split: Split, plan: Plan) -> float:
 
 def ours(recipe: Recipe, network: Network, split: Split, plan: Plan) -> float:
     """Seconds per step of Danlu's loop."""
-    loop = make_loop(recipe, network, split, split, plan, Path("nowhere"))
-    with settled(plan):
+    engine = engine_for(recipe.train, network, plan)
+    loop = make_loop(recipe, network, split, split, plan, engine, Path("nowhere"))
+    with settled(engine):
         loop.start()
         network.train()
         steps, start = 0, time.perf_counter()
@@ -87,7 +88,7 @@ def main() -> None:
             prepared = prepare(recipe, Run(Path(folder) / "run"))
             split = prepared.split("train")
             network = design(recipe, prepared.schema)
-            plan = replace(make_plan(recipe.train, describe(network), split.num_rows), threads=1)
+            plan = make_plan(recipe.train, describe(network), split.num_rows)
             torch.set_num_threads(1)
             found: dict[str, list[float]] = {"bare": [], "danlu": []}
             for _ in range(rounds + 1):

@@ -16,6 +16,7 @@ from danlu.recipe.schema import Recipe
 if TYPE_CHECKING:
     from danlu.design import Network
     from danlu.prepare.prepared import Finding
+    from danlu.train.engine import Engine
     from danlu.train.plan import Plan
 
 _WARM, _TIMED = 2, 7
@@ -33,7 +34,8 @@ class Forecast:
         parameters: trainable numbers.
         flops: operations of one row forward.
         memory_mb: training memory: weights, gradients, moments and activations, and the rows gathered at once.
-        plan: batch size, epochs, steps, threads, device.
+        plan: batch size, epochs, steps, device.
+        engine: what does the arithmetic.
         step_ms: a training step, measured on rows of zeros.
         seconds: of training if no epoch is spared by early stopping.
         bundle_mb: size of the weights in a bundle (graph and checkpoint).
@@ -47,6 +49,7 @@ class Forecast:
     flops: int
     memory_mb: float
     plan: Plan
+    engine: Engine
     step_ms: float
     seconds: float
     bundle_mb: float
@@ -66,12 +69,14 @@ def forecast(recipe: Recipe, *, progress: Progress | None = None) -> Forecast:
 
     check_metrics(recipe, task_for(look.schema.target))
     from danlu.design import describe, design
+    from danlu.train.engine import engine_for
     from danlu.train.plan import make_plan
 
     network = design(recipe, look.schema)
     plan = make_plan(recipe.train, describe(network), look.sizes["train"])
     costs = describe(network, plan.batch_size)
-    step_s = _step_s(recipe, network, plan)
+    engine = engine_for(recipe.train, network, plan)
+    step_s = _step_s(recipe, network, plan, engine)
     return Forecast(
         task=network.task.name,
         sizes=dict(look.sizes),
@@ -81,13 +86,14 @@ def forecast(recipe: Recipe, *, progress: Progress | None = None) -> Forecast:
         flops=costs.flops,
         memory_mb=round(costs.memory_mb + (4 * costs.parameters / 2**20 if recipe.train.average else 0.0), 2),
         plan=plan,
+        engine=engine,
         step_ms=step_s * 1e3,
         seconds=step_s * plan.total_steps,
         bundle_mb=2 * 4 * costs.parameters / 1e6,
     )
 
 
-def _step_s(recipe: Recipe, network: Network, plan: Plan) -> float:
+def _step_s(recipe: Recipe, network: Network, plan: Plan, engine: Engine) -> float:
     """Seconds of one training step: the median of a few on rows of zeros, by the loop's own step."""
     from danlu.prepare.prepared import Split
     from danlu.train.batches import batches, row_order
@@ -98,11 +104,11 @@ def _step_s(recipe: Recipe, network: Network, plan: Plan) -> float:
     (field,) = network.schema.target.fields
     zeros = Split(inputs, np.zeros(rows, np.float32 if field.kind == "scalar" else np.int32), np.arange(rows))
     plain = recipe.model_copy(update={"train": recipe.train.model_copy(update={"class_weights": None})})
-    loop = make_loop(plain, network, zeros, zeros, replace(plan, steps_per_epoch=1), Path("nowhere"))
+    loop = make_loop(plain, network, zeros, zeros, replace(plan, steps_per_epoch=1), engine, Path("nowhere"))
     order = row_order(zeros, seed=0, epoch=0, sampling=recipe.train.sampling)
     (batch,) = batches(zeros, order, step_rows=rows, device=plan.device)
     seconds = []
-    with settled(plan):
+    with settled(engine):
         loop.start()
         network.train()
         for _ in range(_WARM + _TIMED):

@@ -15,6 +15,7 @@ from danlu.design import design, outputs
 from danlu.tasks.losses import default_loss
 from danlu.train import train
 from danlu.train.averages import Average, Ema, Swa
+from danlu.train.engine import Engine
 from danlu.train.flat import FlatParameters, load_weights, plain_weights
 from danlu.train.loop import Loop
 from danlu.train.plan import make_plan
@@ -70,7 +71,7 @@ def pictures(folder: Path, section: dict[str, object]) -> Loop:
     from danlu.design import describe
 
     plan = make_plan(asked.train, describe(network), 64)
-    return make_loop(asked, network, data.split("train"), data.split("validation"), plan, folder)
+    return make_loop(asked, network, data.split("train"), data.split("validation"), plan, Engine(), folder)
 
 
 @pytest.mark.parametrize("section", [{"name": "ema", "decay": 0.8, "rise": False}, {"name": "swa", "start": 0.0}])
@@ -79,7 +80,7 @@ def test_averaged_weights_are_scored_and_kept_with_norms_measured_for_them(
 ) -> None:
     loop = pictures(tmp_path / "run", {"average": section, "early_stop": None})
     ema = section["name"] == "ema"
-    with settled(loop.plan):
+    with settled(loop.engine):
         loop.start()
         reference = AveragedModel(loop.network, multi_avg_fn=get_ema_multi_avg_fn(0.8) if ema else None)
         loop.position.best = None
@@ -170,7 +171,7 @@ def test_a_run_of_pictures_cut_short_ends_with_the_same_averages(tmp_path: Path,
                     raise Stopped
 
         loop.network.head.register_forward_hook(stop)
-        with settled(loop.plan):
+        with settled(loop.engine):
             loop.start()
             loop.fit(Quiet().task("train", 1).__enter__())
         return (folder / "best.safetensors").read_bytes() + loop.slots["average"].numpy().tobytes()

@@ -123,24 +123,48 @@ class TrainingError(DanluError):
 
 
 class NonFiniteLossError(TrainingError):
-    """The loss became NaN or infinite.
+    """The loss, or a gradient, became NaN or infinite.
 
     Args:
         step: the step that gave it, from 0.
-        rows: the batch's rows, as numbers in the training split.
+        rows: the rows it began with, as numbers in the training split; the whole batch where it is not of some rows.
         gradients: the largest gradients, as (parameter, largest absolute value), largest first.
         loss: the loss's value.
+        what: "loss" or "gradient".
+        origin: what it began in: "layer encoders.0.dense.layers.0", "weight head.0.weight", "input scalars", …; ""
+            where that cannot be told.
     """
 
-    def __init__(self, *, step: int, loss: float, rows: Sequence[int], gradients: Sequence[tuple[str, float]]) -> None:
+    def __init__(
+        self,
+        *,
+        step: int,
+        loss: float,
+        rows: Sequence[int],
+        gradients: Sequence[tuple[str, float]],
+        what: str = "loss",
+        origin: str = "",
+    ) -> None:
         shown = ", ".join(map(str, rows[:8])) + (", …" if len(rows) > 8 else "")
         largest = ", ".join(f"{name} {value:.3g}" for name, value in gradients[:3])
+        became = f"the loss became {loss}" if what == "loss" else "a gradient is no longer finite"
+        began = f"it began in {origin}; " if origin else ""
         super().__init__(
-            f"the loss became {loss} at step {step} (training rows {shown}; largest gradients: {largest})",
+            f"{became} at step {step} ({began}training rows {shown}; largest gradients: {largest})",
             where="train/nonfinite.json",
-            hint="lower train.optimizer.lr, set train.clip_norm, or look at these rows",
+            hint=_NONFINITE_HINTS.get(
+                origin.split(" ")[0], "lower train.optimizer.lr, set train.clip_norm, or look at these rows"
+            ),
         )
         self.step, self.loss, self.rows, self.gradients = step, loss, tuple(rows), tuple(gradients)
+        self.origin = origin
+
+
+_NONFINITE_HINTS = {
+    "input": "look at these rows of the data",
+    "target": "look at these rows of the data",
+    "weight": "the weights themselves have grown past all bounds: lower train.optimizer.lr, or set train.clip_norm",
+}
 
 
 class ExportError(DanluError):

@@ -8,6 +8,7 @@ from danlu.cli.options import Overrides, Quiet, RecipeArgument
 
 if TYPE_CHECKING:
     from danlu.forecast import Forecast
+    from danlu.train.engine import Engine
 
 
 def check(recipe: RecipeArgument, overrides: Overrides = None, quiet: Quiet = False) -> None:
@@ -42,8 +43,16 @@ def forecast_rows(found: Forecast) -> list[tuple[str, str]]:
         ("rows", " · ".join(f"{name} {rows:,}" for name, rows in found.sizes.items())),
         ("parameters", f"{found.parameters:,}, {found.flops:,} operations a row"),
         ("training", f"at most {plan.epochs} epochs of {plan.steps_per_epoch:,} steps of {plan.step_rows} rows"),
-        ("device", f"{plan.device}, {plan.threads} thread{'s' if plan.threads != 1 else ''}"),
+        ("device", plan.device),
+        ("engine", engine_text(found.engine)),
         ("memory", f"{found.memory_mb:,.1f} MB to train"),
         ("time", f"at most {duration(found.seconds)} to train ({found.step_ms:.3g} ms a step)"),
         ("bundle", f"about {found.bundle_mb:,.2f} MB"),
     ]
+
+
+def engine_text(engine: Engine) -> str:
+    """An engine in words: `1 thread, bf16 products, dense gradients`."""
+    parts = [f"{engine.threads} thread{'s' if engine.threads != 1 else ''}", f"{engine.precision} products"]
+    parts += [f"{engine.backward} gradients", *(["compiled"] if engine.compiled else [])]
+    return ", ".join(parts)

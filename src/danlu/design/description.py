@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from danlu.columns.schema import Schema
 from danlu.design.network import Encoded, Network
@@ -16,12 +16,21 @@ from danlu.design.network import Encoded, Network
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer, by the path of its module; `shape` is of one row's output."""
+    """One layer.
+
+    Attributes:
+        name: the path of its module.
+        type: its class.
+        shape: of one row's output.
+        parameters: trainable numbers.
+        flops: operations of its matrix products for one row forward (a multiply-add counts two).
+    """
 
     name: str
     type: str
     shape: tuple[int, ...]
     parameters: int
+    flops: int = 0
 
 
 @dataclass(frozen=True)
@@ -31,7 +40,7 @@ class Description:
     Attributes:
         layers: in the order they run.
         parameters: trainable numbers.
-        flops: floating-point operations of one row forward (a multiply-add counts two).
+        flops: operations of all matrix products of one row forward (a multiply-add counts two).
         memory_mb: training memory for a batch: weights, gradients, two moments, and activations kept for backward.
         batch_size: the batch that `memory_mb` is for.
     """
@@ -66,21 +75,27 @@ def describe(network: Network, batch_size: int = 256) -> Description:
     values = 0
 
     def noting(name: str) -> Callable[[nn.Module, Any, Any], None]:
-        def note(module: nn.Module, _: Any, output: Any) -> None:
+        def note(module: nn.Module, given: Any, output: Any) -> None:
             nonlocal values
-            tensor = output.values if isinstance(output, Encoded) else output
+            tensor = _tensor(output)
             own = sum(parameter.numel() for parameter in module.parameters())
-            layers.append(Layer(name, type(module).__name__, tuple(tensor.shape[1:]), own))
+            flops = flops_of(module, _tensor(given), tensor) // 2
+            layers.append(Layer(name, type(module).__name__, tuple(tensor.shape[1:]), own, flops))
             values += tensor[0].numel()
 
         return note
 
-    leaves = [(name, module) for name, module in network.named_modules() if not list(module.children())]
-    hooks = [module.register_forward_hook(noting(name)) for name, module in leaves if name != "fusion"]
+    # A module that tells its own products is one layer, whatever it is made of.
+    told = [name for name, module in network.named_modules() if hasattr(module, "products")]
+    leaves = [
+        (name, module)
+        for name, module in network.named_modules()
+        if (name in told or not list(module.children())) and not any(name.startswith(f"{one}.") for one in told)
+    ]
+    hooks = [module.register_forward_hook(noting(name)) for name, module in leaves if name not in ("fusion", "link")]
     mode = network.training
-    counter = FlopCounterMode(display=False)
     try:
-        with torch.no_grad(), counter:
+        with torch.no_grad():
             network.eval()(example_inputs(network.schema, 2))
     finally:
         network.train(mode)
@@ -89,4 +104,35 @@ def describe(network: Network, batch_size: int = 256) -> Description:
     parameters = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
     inputs = sum(int(torch.tensor(spec.shape).prod()) for spec in network.schema.input_specs)
     memory = 4 * (4 * parameters + 2 * batch_size * (values + inputs)) / 2**20
-    return Description(tuple(layers), parameters, counter.get_total_flops() // 2, round(memory, 2), batch_size)
+    flops = sum(layer.flops for layer in layers)
+    return Description(tuple(layers), parameters, flops, round(memory, 2), batch_size)
+
+
+def flops_of(module: nn.Module, given: Tensor | None, output: Tensor) -> int:
+    """Operations of a layer's matrix products (a multiply-add counts two).
+
+    A layer of our own with products in it has a method `products(given, output) -> int` that tells them.
+
+    Args:
+        module: a leaf module.
+        given: its first input.
+        output: what it gave.
+    """
+    if hasattr(module, "products"):
+        told: int = module.products(given, output)  # type: ignore[operator]
+        return told
+    if isinstance(module, nn.Linear):
+        return 2 * output.numel() * module.in_features
+    if isinstance(module, nn.modules.conv._ConvNd):
+        return 2 * output.numel() * (module.in_channels // module.groups) * math.prod(module.kernel_size)
+    if isinstance(module, nn.RNNBase) and given is not None:
+        weights = sum(weight.numel() for weight in module.parameters() if weight.dim() == 2)
+        return 2 * weights * (given.shape[0] * given.shape[1])
+    return 0
+
+
+def _tensor(value: Any) -> Any:
+    """The first tensor of what a module was given, or gave."""
+    while isinstance(value, (tuple, list)) and value:
+        value = value[0]
+    return value.values if isinstance(value, Encoded) else value

@@ -1,4 +1,6 @@
-"""What a person may ask for: the whole recipe, its sections (`recipe/sections.py`), and what one says of another.
+"""What a person may ask for: the whole recipe, and what one of its sections says of another.
+
+The sections: `recipe/sections.py`, `recipe/training.py`.
 
 Two lines are a whole recipe:
 
@@ -36,7 +38,6 @@ from danlu.recipe.sections import (
     Data,
     Deploy,
     Design,
-    EarlyStop,
     Evaluate,
     Faults,
     Fold,
@@ -47,8 +48,8 @@ from danlu.recipe.sections import (
     Section,
     SplitBy,
     SplitRecipe,
-    Train,
 )
+from danlu.recipe.training import EarlyStop, Engine, Train
 
 __all__ = [
     "Choice",
@@ -58,6 +59,7 @@ __all__ = [
     "Deploy",
     "Design",
     "EarlyStop",
+    "Engine",
     "Evaluate",
     "Fold",
     "InnerFold",

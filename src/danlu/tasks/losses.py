@@ -72,6 +72,14 @@ class Mse:
 
         return mse_loss(scores_BK[:, 0], target_B.to(scores_BK.dtype), reduction=reduction)
 
+    def gradient(
+        self, scores_BK: Tensor, target_B: Tensor, class_weights_K: Tensor | None, divisor: Tensor | int
+    ) -> tuple[float, Tensor]:
+        """2 (x − y) / divisor; see `score_gradient`."""
+        errors_BK = scores_BK - target_B[:, None]
+        flat = errors_BK.view(-1)
+        return float(flat.dot(flat) / divisor), errors_BK.mul_(2 / divisor)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Mae:
@@ -189,11 +197,35 @@ class CrossEntropy:
             truth_B = target_B.to(scores_BK.dtype)
             loss = binary_cross_entropy_with_logits(scores_BK[:, 0], truth_B, weight=weights_B, reduction=by)
             return loss / weights_B.sum() if weights_B is not None and reduction == "mean" else loss
-        logits_BK = _logits(scores_BK)
+        logits_BK = with_first(scores_BK)
         smoothing = self.label_smoothing
         return cross_entropy(
             logits_BK, target_B.long(), weight=class_weights_K, reduction=reduction, label_smoothing=smoothing
         )
+
+    def gradient(
+        self, scores_BK: Tensor, target_B: Tensor, class_weights_K: Tensor | None, divisor: Tensor | int
+    ) -> tuple[float, Tensor] | None:
+        """Weight · (p − y) / divisor, p being the classes' probabilities; see `score_gradient`."""
+        import torch
+
+        if self.label_smoothing:
+            return None
+        codes_B = target_B.long()
+        weights_B = None if class_weights_K is None else class_weights_K[codes_B]
+        if scores_BK.shape[1] == 1:
+            logits_B = scores_BK[:, 0]
+            losses_B = torch.nn.functional.softplus(logits_B, threshold=88) - logits_B * codes_B
+            gradient_BK = scores_BK.sigmoid().sub_(codes_B[:, None])
+        else:
+            log_p_BK = torch.log_softmax(scores_BK, 1)
+            rows_B1 = codes_B[:, None]
+            losses_B = log_p_BK.gather(1, rows_B1)[:, 0].neg_()
+            gradient_BK = log_p_BK.exp_()
+            gradient_BK.scatter_add_(1, rows_B1, gradient_BK.new_full((1, 1), -1.0).expand_as(rows_B1))
+        if weights_B is None:
+            return float(losses_B.sum() / divisor), gradient_BK.div_(divisor)
+        return float(losses_B.dot(weights_B) / divisor), gradient_BK.mul_((weights_B / divisor)[:, None])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,7 +253,7 @@ class Focal:
         """
         import torch
 
-        codes_B, logits_BK = target_B.long(), _logits(scores_BK)
+        codes_B, logits_BK = target_B.long(), with_first(scores_BK)
         norm_B = logits_BK.logsumexp(1)
         true_BK = torch.nn.functional.one_hot(codes_B, logits_BK.shape[1]).bool()
         others_B = logits_BK.masked_fill(true_BK, -torch.inf).logsumexp(1)
@@ -234,11 +266,39 @@ class Focal:
         return loss / weights_B.sum() if reduction == "mean" else loss
 
 
-def _logits(scores_BK: Tensor) -> Tensor:
+def with_first(scores_BK: Tensor) -> Tensor:
     """(B, K) logits; a lone one is of the second of two classes, and the first's is 0."""
     import torch
 
     return torch.nn.functional.pad(scores_BK, (1, 0)) if scores_BK.shape[1] == 1 else scores_BK
+
+
+def score_gradient(
+    loss: Loss, scores_BK: Tensor, target_B: Tensor, class_weights_K: Tensor | None, divisor: Tensor | int
+) -> tuple[float, Tensor]:
+    """The loss of a batch and its gradient by the scores, by the loss's own formula where it tells one (`gradient`).
+
+    Args:
+        loss: what is made small.
+        scores_BK: (B, K) scores, without a graph.
+        target_B: as of `Loss.value`.
+        class_weights_K: as of `Loss.value`.
+        divisor: the sum of the rows' losses is divided by it.
+
+    Returns:
+        The loss, and (B, K).
+    """
+    import torch
+
+    formula = getattr(loss, "gradient", None)
+    if formula and (found := formula(scores_BK, target_B, class_weights_K, divisor)):
+        told: tuple[float, Tensor] = found
+        return told
+    with torch.enable_grad():
+        leaf_BK = scores_BK.detach().requires_grad_()
+        value = loss.value(leaf_BK, target_B, class_weights_K, "sum") / divisor
+        (gradient_BK,) = torch.autograd.grad(value, leaf_BK)
+    return float(value), gradient_BK
 
 
 def default_loss(task: Task) -> Loss:

@@ -5,15 +5,17 @@ Measured against an optimizer over a list of tensors: a step of a small dense ne
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from danlu.train.groups import ORDER, Group, parameter_groups
+from danlu.train.groups import ORDER, Group, half_parameters, parameter_groups
 
-_ALIGN = 16  # floats: 64 bytes, a cache line
+_ALIGN = 32  # numbers: a cache line of bf16, two of fp32
 
 
 @dataclass(frozen=True)
@@ -39,40 +41,99 @@ class FlatParameters:
     Matrices come first and are decayed; biases, norms, embeddings and other vectors come after and are not
     (`train/groups.py`).
 
+    In bf16 the modules whose products are large see copies of their weights, and leave their gradients beside the
+    others'; `gather` and `refresh` carry both over. The weights that are stepped, scored and kept are always `values`.
+
     Attributes:
         values: (P,) in the parameters' dtype, all parameters with a little padding.
-        gradients: (P,), filled by backward.
+        gradients: (P,), filled by backward and `gather`.
         places: parameter → (start, stop) in the buffers.
         regions: the groups' stretches, in order, none empty.
     """
 
-    def __init__(self, network: nn.Module) -> None:
-        parameters = dict(network.named_parameters())
-        groups = parameter_groups(network)
+    def __init__(self, network: nn.Module, precision: Literal["fp32", "bf16"] = "fp32") -> None:
+        self._parameters = dict(network.named_parameters())
+        groups, half = parameter_groups(network), half_parameters(network)
         self.places: dict[str, tuple[int, int]] = {}
+        self._stretches: list[slice] = []
         regions: list[Region] = []
         end = 0
         for group in ORDER:
             start, matrices = end, []
-            for name in (name for name, own in groups.items() if own == group):
-                parameter = parameters[name]
+            own = [name for name in groups if groups[name] == group]
+            for name in sorted(own, key=lambda name: name not in half):
+                parameter = self._parameters[name]
                 self.places[name] = (end, end + parameter.numel())
                 if group == "hidden":
                     matrices.append((end - start, len(parameter), parameter.numel() // len(parameter)))
                 end += -(-parameter.numel() // _ALIGN) * _ALIGN
+                if name in half:
+                    self._lengthen(self.places[name][0], end)
             if end > start:
                 regions.append(Region(group, start, end, tuple(matrices)))
         self.regions = tuple(regions)
-        first = parameters[next(iter(groups))]
+        first = self._parameters[next(iter(groups))]
         self.values = torch.zeros(end, device=first.device, dtype=first.dtype)
         self.gradients = torch.zeros_like(self.values)
-        for name in groups:
-            parameter = parameters[name]
-            with torch.no_grad():
-                view = _view(self.values, self.places[name], parameter)
-                view.copy_(parameter)
-                parameter.data = view
-                parameter.grad = _view(self.gradients, self.places[name], parameter)
+        self._half = half if precision == "bf16" else frozenset()
+        size = end if self._half else 0
+        self._half_values = torch.zeros(size, device=first.device, dtype=torch.bfloat16)
+        self._half_gradients = torch.zeros_like(self._half_values)
+        with torch.no_grad():
+            for name, place in self.places.items():
+                _view(self.values, place, self._parameters[name]).copy_(self._parameters[name])
+        self._show_working()
+        self.refresh()
+
+    def _lengthen(self, start: int, stop: int) -> None:
+        """Take a parameter into the stretches that have copies."""
+        if self._stretches and self._stretches[-1].stop == start:
+            start = self._stretches.pop().start
+        self._stretches.append(slice(start, stop))
+
+    def _show_working(self) -> None:
+        """Let the modules see what they train on."""
+        for name, place in self.places.items():
+            half, parameter = name in self._half, self._parameters[name]
+            parameter.grad = None  # of the other dtype, maybe
+            parameter.data = _view(self._half_values if half else self.values, place, parameter)
+            parameter.grad = _view(self._half_gradients if half else self.gradients, place, parameter)
+
+    def show(self) -> None:
+        """Let the modules see the weights themselves: what is scored and kept."""
+        for name in self._half:
+            parameter = self._parameters[name]
+            parameter.grad = None
+            parameter.data = _view(self.values, self.places[name], parameter)
+
+    @contextmanager
+    def full(self) -> Iterator[None]:
+        """`show` while the block runs."""
+        self.show()
+        try:
+            yield
+        finally:
+            if self._half:
+                self._show_working()
+                self.refresh()
+
+    def clear(self) -> None:
+        """Set all gradients to zero."""
+        self.gradients.zero_()
+        self._half_gradients.zero_()
+
+    def gather(self) -> None:
+        """Add the gradients that bf16 products left to `gradients`."""
+        if self._half:
+            for stretch in self._stretches:
+                self.gradients[stretch] += self._half_gradients[stretch]
+            self._half_gradients.zero_()
+
+    def refresh(self) -> None:
+        """Let bf16 products see the weights as they are now."""
+        if self._half:
+            for stretch in self._stretches:
+                self._half_values[stretch].copy_(self.values[stretch])
 
     @property
     def num_matrices(self) -> int:

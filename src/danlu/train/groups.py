@@ -43,8 +43,8 @@ def parameter_groups(network: nn.Module) -> dict[str, Group]:
         for name, parameter in module.named_parameters(recurse=False):
             if parameter.requires_grad:
                 groups[f"{path}.{name}" if path else name] = _group(module, name, parameter)
-    output = next((name for name in reversed(groups) if name.startswith("head.") and groups[name] == "hidden"), None)
-    if output:
+    output = f"{_output_layer(network)}.weight"
+    if output in groups:
         groups[output] = "matrix"
     return {name: groups[name] for name, _ in network.named_parameters() if name in groups}
 
@@ -54,3 +54,25 @@ def _group(module: nn.Module, name: str, parameter: nn.Parameter) -> Group:
     if parameter.dim() < 2 or isinstance(module, _NOT_DECAYED) or name in undecayed:
         return "rest"
     return "hidden" if isinstance(module, _WHOLE_MATRIX) else "matrix"
+
+
+def half_parameters(network: nn.Module) -> frozenset[str]:
+    """The parameters that take part in bf16 products where a run asks for them.
+
+    Those of linear, convolutional and recurrent layers, biases included, but not of the output layer: its products are
+    small, and what a loss takes is to be exact.
+    """
+    output = _output_layer(network)
+    return frozenset(
+        f"{path}.{name}" if path else name
+        for path, module in network.named_modules()
+        if isinstance(module, (*_WHOLE_MATRIX, nn.RNNBase)) and path != output
+        for name, parameter in module.named_parameters(recurse=False)
+        if parameter.requires_grad
+    )
+
+
+def _output_layer(network: nn.Module) -> str | None:
+    """The path of the last linear layer in the part `head`."""
+    linear = [path for path, module in network.named_modules() if isinstance(module, _WHOLE_MATRIX)]
+    return next((path for path in reversed(linear) if path.startswith("head.")), None)

@@ -1,8 +1,9 @@
 """The one loop. Everything that trains calls `Loop.fit`.
 
-fit → epoch → step: an epoch takes its batches in an order that is a pure function of (seed, epoch); a step adds up the
-gradients of its parts, clips, and moves all weights with one kernel call. All that changes on the way is in the flat
-buffers, the network's own buffers, torch's random state and `Position`, and a checkpoint holds them all.
+fit → epoch → step: an epoch takes its batches in an order that is a pure function of (seed, epoch); a step takes the
+gradients (`train/gradients.py`, `train/dense.py`), clips, and moves all weights with one kernel call. All that changes
+on the way is in the flat buffers, the network's own buffers, torch's random state and `Position`, and a checkpoint
+holds them all.
 """
 
 from __future__ import annotations
@@ -21,8 +22,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from danlu.base.errors import NonFiniteLossError
-from danlu.base.files import write_bytes, write_json
+from danlu.base.files import write_bytes
 from danlu.base.progress import Task as ProgressTask
 from danlu.design.forward import outputs
 from danlu.design.network import Network
@@ -32,13 +32,18 @@ from danlu.recipe.schema import Train
 from danlu.tasks.losses import Loss
 from danlu.train.averages import Average, averaged
 from danlu.train.batches import Batch, batches, row_order
+from danlu.train.dense import Dense
+from danlu.train.engine import Engine
 from danlu.train.flat import FlatParameters, plain_weights
+from danlu.train.gradients import Autograd, Gradients, compiled, target_of
+from danlu.train.nonfinite import refuse
 from danlu.train.observers import Observer
 from danlu.train.optimizers import Optimizer, segments
 from danlu.train.plan import Plan
 from danlu.train.schedules import Schedule
 from danlu.train.state import Position, load_checkpoint, save_checkpoint
 
+LAST = "last.safetensors"
 _MEASURED = 16_384  # training rows behind a batch norm's running means: their error is below a hundredth of a deviation
 
 
@@ -64,6 +69,7 @@ class Loop:
         validation: the validation split.
         section: the recipe's `train`.
         plan: what its `auto`s came to.
+        engine: what does the arithmetic.
         loss: what is made small.
         average: of the weights, to be kept in their stead; or None.
         optimizer: how weights follow gradients.
@@ -82,6 +88,7 @@ class Loop:
     validation: Split
     section: Train
     plan: Plan
+    engine: Engine
     loss: Loss
     optimizer: Optimizer
     schedule: Schedule
@@ -98,27 +105,39 @@ class Loop:
     def start(self) -> Position:
         """Take up the last checkpoint, or begin."""
         torch.manual_seed(self.seed)
-        self.flat = FlatParameters(self.network)
+        self.flat = FlatParameters(self.network, self.engine.precision)
         self.slots = {name: torch.zeros_like(self.flat.values) for name in self.optimizer.slots}
         decay_all = self.section.decay == "all"
         self.segments = segments(self.flat, self.slots, self.optimizer, decay_all=decay_all)
         if self.average:
             self.slots["average"] = torch.zeros_like(self.flat.values)
         self.num_decayed = len(self.flat.values) if decay_all else self.flat.num_matrices
-        found = load_checkpoint(self.folder / "last.safetensors", self.flat, self.network, self.slots, self.inputs)
+        found = load_checkpoint(self.folder / LAST, self.flat, self.network, self.slots, self.inputs)
+        self.flat.refresh()
         self.position = found or Position(schedule=self.schedule.start())
+        self.gradients = self._gradients()
         if found and found.history:
             self._tell()
         return self.position
+
+    def _gradients(self) -> Gradients:
+        """The way to take gradients that the engine names."""
+        parts = (self.network, self.flat, self.loss, self.class_weights, self.plan.batch_size)
+        if self.engine.backward == "dense":
+            return Dense(*parts)
+        return Autograd(*parts, scores=compiled(self.network) if self.engine.compiled else None)
 
     def fit(self, progress: ProgressTask) -> None:
         """Run all epochs that are left; `best.safetensors` then holds the best weights."""
         self.progress, self.shown = progress, self.position.count
         self.saved_at = self.shown_at = time.monotonic()
         self.clock = time.monotonic() - self.position.seconds
-        while self.position.epoch < self.plan.epochs and not self.position.stopped:
-            self.epoch()
-            self.end_epoch()
+        try:
+            while self.position.epoch < self.plan.epochs and not self.position.stopped:
+                self.epoch()
+                self.end_epoch()
+        finally:
+            self.flat.show()
 
     def epoch(self) -> None:
         """The steps of the epoch under way that are left."""
@@ -139,23 +158,11 @@ class Loop:
         return batches(self.training, order, step_rows=rows, first_step=first_step, device=self.plan.device)
 
     def step(self, batch: Batch) -> float:
-        """One optimizer step; gives the mean loss of its rows.
-
-        However many parts it is taken in, each row's loss is divided by the same sum: that of all the step's weights.
-        """
-        self.flat.gradients.zero_()
-        total, weights = 0.0, self.class_weights
-        whole = len(batch.rows) <= self.plan.batch_size and weights is None
-        divisor = 1.0 if whole else len(batch.rows) if weights is None else weights[batch.target.long()].sum()
-        for part in batch.parts(self.plan.batch_size):
-            scores, target = self.network.scores(part.inputs), self._target(part.target)
-            loss = self.loss.value(scores, target, weights, "mean" if whole else "sum")
-            loss = loss if whole else loss / divisor
-            loss.backward()  # type: ignore[no-untyped-call]
-            value = loss.item()
-            if not math.isfinite(value):
-                self._refuse(batch, value)
-            total += value
+        """One optimizer step; gives the mean loss of its rows."""
+        total = self.gradients.take(batch)
+        # A sum tells of every number that is none, in one pass; the weights are still those that the step began with.
+        if not math.isfinite(total) or not math.isfinite(self.flat.gradients.sum().item()):
+            refuse(self, batch, total)
         if self.section.l1:
             first = slice(0, self.num_decayed)
             self.flat.gradients[first].add_(self.flat.values[first].sign(), alpha=self.section.l1)
@@ -168,6 +175,7 @@ class Loop:
         with torch.no_grad():
             for segment in self.segments:
                 self.optimizer.step(segment, lr, self.position.count + 1)
+            self.flat.refresh()
             if self.average and self.average.each_step:
                 self._average(self.average)
         return total
@@ -188,7 +196,7 @@ class Loop:
         lr = self.optimizer.lr * self.schedule.factor(at.count - 1, self.plan.total_steps, at.schedule)
         at.seconds = time.monotonic() - self.clock
         row: dict[str, Any] = {"epoch": at.epoch, "step": at.count, "lr": lr, "loss": at.loss_sum / at.loss_rows}
-        with self._kept():
+        with self.flat.full(), self._kept():
             row |= self._validate() | {"seconds": round(at.seconds, 3)}
             watched = self.monitor.loss(row[self.monitor.name] if row[self.monitor.name] is not None else math.nan)
             at.history.append(row)
@@ -224,9 +232,9 @@ class Loop:
         at.stopped = early_stop is not None and not waits and at.bad_epochs >= early_stop.patience
 
     def save(self) -> None:
-        """Write `last.safetensors`."""
+        """Write the checkpoint."""
         self.position.seconds = time.monotonic() - self.clock
-        last = self.folder / "last.safetensors"
+        last = self.folder / LAST
         save_checkpoint(last, self.flat, self.network, self.slots, self.position, self.inputs)
         self.saved_at = time.monotonic()
 
@@ -235,23 +243,11 @@ class Loop:
         task, encoded, link = self.network.task, self.validation.target, self.network.link
         with torch.no_grad():
             scores = torch.from_numpy(outputs(self.network, self.validation.inputs, scores=True)).to(self.plan.device)
-            target = self._target(torch.from_numpy(encoded.copy()).to(self.plan.device))
+            target = target_of(self.network, torch.from_numpy(encoded.copy()).to(self.plan.device))
             loss = self.loss.value(scores, target, None).item()
             found = (scores if link is None else link(scores)).cpu().numpy()
         values = score(task, [*self.metrics], task.truth(encoded), task.answers(found))
         return {"validation_loss": loss, **{name: None if math.isnan(v) else v for name, v in values.items()}}
-
-    def _target(self, encoded: Tensor) -> Tensor:
-        """The target as the loss takes it."""
-        return encoded if self.network.link is None else self.network.link.counts(encoded)
-
-    def _refuse(self, batch: Batch, loss: float) -> None:
-        """Stop the run: name the step, the rows and the largest gradients."""
-        largest = self.flat.largest_gradients()
-        facts = {"step": self.position.count, "epoch": self.position.epoch, "loss": str(loss)}
-        facts |= {"rows": batch.rows.tolist(), "gradients": [[name, str(value)] for name, value in largest]}
-        write_json(self.folder / "nonfinite.json", facts)
-        raise NonFiniteLossError(step=self.position.count, loss=loss, rows=batch.rows.tolist(), gradients=largest)
 
     def _tell(self) -> None:
         for observer in self.observers:

@@ -1,12 +1,10 @@
-"""All that is chosen for a training run before it begins: a pure function of recipe, network, data and machine.
+"""What the recipe leaves open, filled in: a pure function of recipe, network and data.
 
-A choice that changes rounding must come out the same after every resume and in every repeat, so nothing here looks at
-a clock.
+What depends on the machine is in `train/engine.py`.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +16,6 @@ from danlu.train.batches import num_steps
 
 _STEPS = 6_000  # steps after which small tables have long stopped getting better
 _OPERATIONS = 4e12  # forward operations: minutes, not hours, on two cores
-_MANY_THREADS = 2e8  # forward operations of a step below which a second thread costs more than it gives
 
 
 @dataclass(frozen=True)
@@ -27,7 +24,6 @@ class Plan:
 
     Attributes:
         device: a torch device.
-        threads: of torch's CPU operations.
         batch_size: rows whose gradients are taken together.
         step_rows: rows of one optimizer step: batch_size × accumulate.
         epochs: at most.
@@ -35,7 +31,6 @@ class Plan:
     """
 
     device: str
-    threads: int
     batch_size: int
     step_rows: int
     epochs: int
@@ -47,23 +42,20 @@ class Plan:
         return self.epochs * self.steps_per_epoch
 
 
-def make_plan(section: Train, description: Description, num_rows: int, cores: int | None = None) -> Plan:
+def make_plan(section: Train, description: Description, num_rows: int) -> Plan:
     """Fill in what the recipe leaves open.
 
     Args:
         section: the recipe's `train`.
         description: the network's costs.
         num_rows: training rows.
-        cores: of this machine; by default those this process may use.
     """
     device = choose_device(section.device)
     batch_size = section.batch_size if section.batch_size != "auto" else auto_batch_size(num_rows)
     step_rows = batch_size * section.accumulate
     steps = num_steps(num_rows, step_rows)
     epochs = section.epochs if section.epochs != "auto" else auto_epochs(steps, num_rows, description.flops)
-    cores = cores or len(os.sched_getaffinity(0))
-    threads = 1 if description.flops * batch_size < _MANY_THREADS else cores
-    return Plan(device, threads, batch_size, step_rows, epochs, steps)
+    return Plan(device, batch_size, step_rows, epochs, steps)
 
 
 def auto_batch_size(num_rows: int) -> int:

@@ -24,8 +24,9 @@ from danlu.evaluate.score import chosen, metric
 from danlu.prepare.prepared import Prepared, Split
 from danlu.recipe.schema import Recipe
 from danlu.tasks.losses import Loss, loss_for
+from danlu.train.engine import Engine, engine_for
 from danlu.train.flat import load_weights
-from danlu.train.loop import Loop, Monitor
+from danlu.train.loop import LAST, Loop, Monitor
 from danlu.train.observers import JsonLines, Observer, TensorBoard
 from danlu.train.plan import Plan, class_weights, make_plan
 
@@ -78,10 +79,11 @@ def _fit(
 ) -> dict[str, Any]:
     """Run the loop to its end and record the step."""
     started, folder = time.monotonic(), run.step("train")
+    engine = _engine(recipe, network, plan, folder)
     board = TensorBoard(folder)
     observers = (JsonLines(folder / "history.jsonl"), board)
-    loop = make_loop(recipe, network, training, prepared.split("validation"), plan, folder, inputs, observers)
-    with settled(plan):
+    loop = make_loop(recipe, network, training, prepared.split("validation"), plan, engine, folder, inputs, observers)
+    with settled(engine):
         position = loop.start()
         if position.count:
             run.progress.say(f"train: going on from epoch {position.epoch + 1}, step {position.step + 1}")
@@ -90,20 +92,36 @@ def _fit(
     board.close()
     write_json(folder / "history.json", loop.position.history)
     at, weights = loop.position, folder / "best.safetensors"
-    facts = {**asdict(plan), "steps": at.count, "seconds": round(at.seconds, 3), "monitor": loop.monitor.name}
+    facts = {
+        **asdict(plan),
+        "engine": engine.to_json(),
+        "steps": at.count,
+        "seconds": round(at.seconds, 3),
+        "monitor": loop.monitor.name,
+    }
     facts |= {"epochs_run": at.epoch, "stopped_early": at.stopped, "python": sys.version.split()[0]}
     facts |= {"rows_per_second": round(at.epoch * training.num_rows / max(at.seconds, 1e-9))}
     result = {"weights_hash": hash_file(weights), "best_epoch": at.best_epoch, "facts": facts}
-    outputs = [weights, folder / "history.json", folder / "history.jsonl"]
+    outputs = [weights, *(folder / name for name in ("engine.json", "history.json", "history.jsonl"))]
     return run.finish("train", inputs, outputs, result, seconds=time.monotonic() - started)
 
 
+def _engine(recipe: Recipe, network: Network, plan: Plan, folder: Path) -> Engine:
+    """What does the arithmetic; written down, and taken up again by a run that goes on, wherever it does."""
+    file = folder / "engine.json"
+    if (folder / LAST).is_file() and file.is_file():
+        return Engine.from_json(read_json(file))
+    engine = engine_for(recipe.train, network, plan)
+    write_json(file, engine.to_json())
+    return engine
+
+
 @contextmanager
-def settled(plan: Plan) -> Iterator[None]:
+def settled(engine: Engine) -> Iterator[None]:
     """The process as training wants it, put back afterwards: threads, denormals, torch's random state."""
     threads = torch.get_num_threads()
     with torch.random.fork_rng(devices=[]):
-        torch.set_num_threads(plan.threads)
+        torch.set_num_threads(engine.threads)
         torch.set_flush_denormal(True)  # numbers below 1e-38 cost a hundred times as much as others
         try:
             yield
@@ -118,6 +136,7 @@ def make_loop(
     training: Split,
     validation: Split,
     plan: Plan,
+    engine: Engine,
     folder: Path,
     inputs: str = "",
     observers: Sequence[Observer] = (),
@@ -138,6 +157,7 @@ def make_loop(
         validation=validation,
         section=recipe.train,
         plan=plan,
+        engine=engine,
         loss=loss,
         optimizer=recipe.train.optimizer.build("optimizers"),
         schedule=recipe.train.schedule.build("schedules"),

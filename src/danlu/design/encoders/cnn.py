@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from annotated_types import Ge, Le, Lt
@@ -29,6 +29,8 @@ class Cnn:
         num_blocks: blocks, each halving the picture; none gives as many as bring the shorter side down to 4 … 7 pixels.
         width: units of the dense layer.
         dropout: share of its units silenced in training.
+        norm: what stands between a block's convolution and its ReLU: `batch` normalisation, or `none`, which gives the
+            convolution a bias.
     """
 
     joins: ClassVar[bool] = False
@@ -39,6 +41,7 @@ class Cnn:
     num_blocks: Annotated[int, Ge(1), Le(8)] | None = None
     width: Annotated[int, Ge(1), Le(8192)] = 128
     dropout: Annotated[float, Ge(0), Lt(1)] = 0.25
+    norm: Literal["batch", "none"] = "batch"
 
     def build(self, slots: Sequence[Slot]) -> nn.Module:
         """The module for one picture column."""
@@ -61,7 +64,7 @@ class CnnEncoder(nn.Module):
         blocks: list[nn.Module] = []
         for index in range(options.num_blocks or _num_blocks(min(height, width))):
             out_channels = min(options.channels * 2**index, options.max_channels)
-            blocks.append(_block(in_channels, out_channels))
+            blocks.append(_block(in_channels, out_channels, options.norm))
             in_channels, height, width = out_channels, height // 2, width // 2
         self.blocks = nn.Sequential(*blocks)
         self.dense = Dense(in_channels * height * width, options.width, 1, activation="relu", dropout=options.dropout)
@@ -70,8 +73,8 @@ class CnnEncoder(nn.Module):
     def forward(self, inputs: Mapping[str, Tensor]) -> Encoded:
         """(B, H, W, C) uint8 → (B, D)."""
         pixels_BHWC = (inputs[self.input].to(self.mean.dtype) - self.mean) * self.scale
-        values_BCHW = self.blocks(pixels_BHWC.permute(0, 3, 1, 2))
-        return Encoded(self.dense(values_BCHW.flatten(1)))
+        pixels_BCHW = pixels_BHWC.permute(0, 3, 1, 2).to(next(self.blocks.parameters()).dtype)
+        return Encoded(self.dense(self.blocks(pixels_BCHW).flatten(1)))
 
 
 def _num_blocks(side: int) -> int:
@@ -79,8 +82,14 @@ def _num_blocks(side: int) -> int:
     return max(1, int(math.log2(max(side, 4) / 4)))
 
 
-def _block(in_channels: int, out_channels: int) -> nn.Sequential:
-    """Convolution, pooling, normalisation, ReLU: the last two after pooling touch a quarter of the values."""
-    convolution = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False)
+def _block(in_channels: int, out_channels: int, norm: str) -> nn.Sequential:
+    """Convolution, pooling, normalisation, ReLU: the last two after pooling touch a quarter of the values.
+
+    Without normalisation that is the same function as pooling after ReLU.
+    """
+    convolution = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=norm == "none")
     nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
-    return nn.Sequential(convolution, nn.MaxPool2d(2), nn.BatchNorm2d(out_channels), nn.ReLU())
+    if convolution.bias is not None:
+        nn.init.zeros_(convolution.bias)
+    norms = [nn.BatchNorm2d(out_channels)] if norm == "batch" else []
+    return nn.Sequential(convolution, nn.MaxPool2d(2), *norms, nn.ReLU())

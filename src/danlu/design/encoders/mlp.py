@@ -97,15 +97,25 @@ class MlpEncoder(nn.Module):
         )
         self.width = self.dense.width
 
+    @property
+    def embeds(self) -> bool:
+        """Whether anything is learned before the dense layers."""
+        learned = sum(parameter.requires_grad for parameter in self.parameters())
+        return learned > sum(parameter.requires_grad for parameter in self.dense.parameters())
+
     def forward(self, inputs: Mapping[str, Tensor]) -> Encoded:
         """(B, S) and (B, C) → (B, D)."""
+        return Encoded(self.dense(self.embed(inputs)))
+
+    def embed(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """(B, S) and (B, C) → (B, in_dim): what the dense layers take."""
         parts: list[Tensor] = []
         if self.num_scalars:
             parts.append(self._numbers(inputs["scalars"]).flatten(1))
         if self.num_codes:
             codes_BC = inputs["codes"][:, self.code_index].long() + self.code_offset
             parts.append(self.categories(codes_BC).flatten(1))
-        return Encoded(self.dense(torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]))
+        return torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
 
     def _numbers(self, scalars: Tensor) -> Tensor:
         values_BS = scalars[:, self.value_index]

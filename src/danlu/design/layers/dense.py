@@ -13,13 +13,21 @@ Activation = Literal["relu", "silu", "gelu"]
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "silu": nn.SiLU, "gelu": nn.GELU}
 
 
+class Linear(nn.Linear):
+    """y = x Wᵀ + b, in the precision of its own weights."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        """(…, in_dim) → (…, out_dim)."""
+        return super().forward(values.to(self.weight.dtype))
+
+
 def linear(in_dim: int, out_dim: int) -> nn.Linear:
     """A linear layer with Glorot-uniform weights and a zero bias.
 
     At equal epochs it reached 0.941 against 0.932 for torch's own start weights on a dense net of pictures.
     Source: Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010.
     """
-    layer = nn.Linear(in_dim, out_dim)
+    layer = Linear(in_dim, out_dim)
     nn.init.xavier_uniform_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer

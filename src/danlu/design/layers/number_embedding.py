@@ -55,3 +55,7 @@ class PeriodicEmbedding(nn.Module):
         angle_BSF = 2 * math.pi * (values_BS.unsqueeze(-1) * self.frequency + self.phase)
         waves_SBE = torch.bmm(torch.cos(angle_BSF).transpose(0, 1), self.weight)
         return torch.cat([values_BS.unsqueeze(-1), waves_SBE.transpose(0, 1) + self.bias], dim=-1)
+
+    def products(self, values_BS: Tensor, output_BSE: Tensor) -> int:
+        """Operations of the products with W."""
+        return 2 * values_BS.shape[0] * self.weight.numel()

@@ -1,0 +1,89 @@
+"""The gradients of one optimizer step: by torch's autograd, the reference that every faster way is held against."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from danlu.design.network import Network
+from danlu.tasks.losses import Loss
+from danlu.train.batches import Batch
+from danlu.train.flat import FlatParameters
+
+Scores = Callable[[Mapping[str, Tensor]], Tensor]
+
+
+class Gradients(Protocol):
+    """What the loop needs of a way to take gradients."""
+
+    def take(self, batch: Batch) -> float:
+        """Fill `flat.gradients` with those of the batch's mean loss.
+
+        Returns:
+            The loss. Where it is not a finite number, the gradients mean nothing.
+        """
+
+
+class Autograd:
+    """Forward by the network's modules, backward by torch.
+
+    However many parts a step is taken in, each row's loss is divided by the same sum: that of all the step's weights.
+
+    Args:
+        network: in training mode.
+        flat: its parameters.
+        loss: what is made small.
+        class_weights: (K,) float32, or None.
+        part_rows: rows whose gradients are taken together.
+        scores: what gives the scores: `network.scores`, or that compiled.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        flat: FlatParameters,
+        loss: Loss,
+        class_weights: Tensor | None,
+        part_rows: int,
+        scores: Scores | None = None,
+    ) -> None:
+        self.network, self.flat, self.loss = network, flat, loss
+        self.class_weights, self.part_rows = class_weights, part_rows
+        self.scores = scores or network.scores
+
+    def take(self, batch: Batch) -> float:
+        """See `Gradients.take`."""
+        self.flat.clear()
+        total, weights = 0.0, self.class_weights
+        whole = len(batch.rows) <= self.part_rows and weights is None
+        divisor = 1.0 if whole else step_weight(batch, weights)
+        for part in batch.parts(self.part_rows):
+            scores, target = self.scores(part.inputs), target_of(self.network, part.target)
+            loss = self.loss.value(scores, target, weights, "mean" if whole else "sum")
+            loss = loss if whole else loss / divisor
+            loss.backward()  # type: ignore[no-untyped-call]
+            self.flat.gather()
+            total += loss.item()
+            if not math.isfinite(total):
+                break
+        return total
+
+
+def step_weight(batch: Batch, class_weights: Tensor | None) -> Tensor | int:
+    """What the sum of the rows' losses is divided by: the sum of their weights."""
+    return len(batch.rows) if class_weights is None else class_weights[batch.target.long()].sum()
+
+
+def target_of(network: Network, encoded: Tensor) -> Tensor:
+    """The target as a loss takes it."""
+    return encoded if network.link is None else network.link.counts(encoded)
+
+
+def compiled(network: Network) -> Scores:
+    """`network.scores`, compiled for each size of batch it meets. It takes seconds, and a C++ compiler."""
+    found: Scores = torch.compile(network.scores, dynamic=False)
+    return found
