@@ -15,7 +15,10 @@ from danlu.recipe.schema import Recipe
 
 
 def frame(num_rows: int = 96, seed: int = 0) -> pl.DataFrame:
-    """A table with a number (some missing), a category, a boolean, a picture, and targets of all three kinds."""
+    """A table with a number (some missing), a category, a boolean, a picture, a series, tokens, and targets.
+
+    Series have two channels; they and tokens are of several lengths, and some rows have none.
+    """
     random = np.random.default_rng(seed)
     x = random.normal(size=num_rows)
     city = random.choice(["北京", "上海", "Paris"], size=num_rows)
@@ -28,11 +31,33 @@ def frame(num_rows: int = 96, seed: int = 0) -> pl.DataFrame:
             "city": city,
             "member": np.where(random.random(num_rows) > 0.5, "yes", "no"),
             "photo": pl.Series(pixels),
+            "load": _series(x, random),
+            "words": _words(x, random),
             "sold": np.where(size > 0.3, "yes", "no"),
             "grade": np.select([size < -1, size < 1], ["low", "middle"], "high"),
             "size": size,
         }
     )
+
+
+def _series(x: np.ndarray, random: np.random.Generator) -> pl.Series:
+    """(N,) 3 to 6 steps of two channels around x and -x; every ninth row has none."""
+    lengths = random.integers(3, 7, size=len(x))
+    rows = [
+        np.stack([value + 0.1 * random.normal(size=length), -value * np.ones(length)], axis=1).tolist()
+        for value, length in zip(x, lengths, strict=True)
+    ]
+    return pl.Series([None if at % 9 == 0 else row for at, row in enumerate(rows)], dtype=pl.List(pl.List(pl.Float64)))
+
+
+def _words(x: np.ndarray, random: np.random.Generator) -> pl.Series:
+    """(N,) 2 to 5 words, mostly `up` where x is above 0; every eighth row has none."""
+    lengths = random.integers(2, 6, size=len(x))
+    rows = [
+        random.choice(["up" if value > 0 else "down", "flat"], length, p=[0.7, 0.3])
+        for value, length in zip(x, lengths, strict=True)
+    ]
+    return pl.Series([None if at % 8 == 0 else " ".join(row) for at, row in enumerate(rows)], dtype=pl.String)
 
 
 TARGETS: Mapping[str, tuple[str, dict[str, object]]] = {
@@ -46,7 +71,14 @@ def schema(
     rows: pl.DataFrame, target: str = "sold", inputs: tuple[str, ...] = ("x", "city", "member", "photo")
 ) -> Schema:
     """The columns fitted on all rows."""
-    types = {"x": "number", "city": "category", "member": "boolean", "photo": "image"}
+    types = {
+        "x": "number",
+        "city": "category",
+        "member": "boolean",
+        "photo": "image",
+        "load": "series",
+        "words": "tokens",
+    }
     columns = tuple(fit_column(name, types[name], {}, rows[name]) for name in inputs)
     kind, options = TARGETS[target]
     return Schema(columns, fit_column(target, kind, options, rows[target]))

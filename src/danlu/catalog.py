@@ -31,6 +31,8 @@ CATALOG: dict[str, dict[str, str]] = {
         "boolean": "danlu.columns.boolean:Boolean",
         "datetime": "danlu.columns.datetime:Datetime",
         "image": "danlu.columns.image:Image",
+        "series": "danlu.columns.series:Series",
+        "tokens": "danlu.columns.tokens:Tokens",
         "ignore": "danlu.columns.ignore:Ignore",
     },
     "fillers": {
@@ -63,6 +65,8 @@ CATALOG: dict[str, dict[str, str]] = {
     "encoders": {
         "mlp": "danlu.design.encoders.mlp:Mlp",
         "cnn": "danlu.design.encoders.cnn:Cnn",
+        "lstm": "danlu.design.encoders.lstm:Lstm",
+        "transformer": "danlu.design.encoders.transformer:Transformer",
     },
     "fusions": {"concat": "danlu.design.fusion.concat:Concat"},
     "heads": {
@@ -95,6 +99,12 @@ CATALOG: dict[str, dict[str, str]] = {
         "ema": "danlu.train.averages:Ema",
         "swa": "danlu.train.averages:Swa",
     },
+    "shuffles": {
+        "auto": "danlu.train.shuffles:Auto",
+        "full": "danlu.train.shuffles:Full",
+        "blocks": "danlu.train.shuffles:Blocks",
+    },
+    "trackers": {"mlflow": "danlu.train.mlflow:MlFlow"},
     "metrics": {
         "accuracy": "danlu.evaluate.metrics:Accuracy",
         "balanced_accuracy": "danlu.evaluate.metrics:BalancedAccuracy",

@@ -44,6 +44,12 @@ EXAMPLES = {
         pl.Series("x", [picture(0), picture(200, (16, 16)), None, picture(90), picture(10), picture(55)]),
         picture(7, (40, 3)),
     ),
+    "series": Example(
+        pl.Series("x", ["1 2 3", "[2.5, 0, -1]", None, "4;5", "0, 1e3, 7, 9", "7"]), "[[5], [nan], [12], [1], [2]]"
+    ),
+    "tokens": Example(
+        pl.Series("x", ["to be or", "[3, 17]", None, "not to", "be", "be  be be be"]), "what is a question"
+    ),
     "ignore": Example(pl.Series("x", ["a", "b", None, "c", "d", "e"]), "f"),
 }
 
@@ -59,14 +65,20 @@ def fitted(type_name: str) -> FittedColumn:
 
 
 def assert_declared(column: FittedColumn, arrays: Arrays, num_rows: int) -> None:
-    dtypes = {"scalar": np.float32, "code": np.int32, "image": np.uint8}
+    dtypes = {
+        "scalar": np.float32,
+        "code": np.int32,
+        "image": np.uint8,
+        "series": np.float32,
+        "tokens": np.int32,
+    }
     assert list(arrays) == [field.name for field in column.fields]
     for field in column.fields:
         array = arrays[field.name]
         assert array.dtype == dtypes[field.kind]
         assert array.shape == (num_rows, *field.shape)
         assert array.flags.writeable, "torch.from_numpy warns of arrays that may not be written"
-        if field.kind == "code":
+        if field.kind in ("code", "tokens"):
             assert array.min() >= 0
             assert array.max() < field.num_codes
         else:
@@ -174,7 +186,7 @@ def test_drops_only_missing_rows_and_only_when_asked(type_name: str) -> None:
         assert not fitted(type_name).column.drops(values).any()
         return
     column = fit_column("x", type_name, {"missing": "drop"}, values)
-    np.testing.assert_array_equal(column.column.drops(values), values.is_null().to_numpy())
+    np.testing.assert_array_equal(column.column.drops(column.parse(values)), values.is_null().to_numpy())
     assert "missing" not in [field.name for field in column.fields]
     assert_declared(column, column.encode(values), len(values))
 

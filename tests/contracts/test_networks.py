@@ -25,9 +25,15 @@ from tests.small import TARGETS, frame, prepared, recipe, schema
 # Every encoder with a column of every kind it takes, and all of them together.
 TAKES = {
     **{name: catalog.find("encoders", name).kinds for name in catalog.names("encoders")},
-    "all": ("scalar", "code", "image"),
+    "all": ("scalar", "code", "image", "series", "tokens"),
 }
-COLUMNS = {"scalar": ("x",), "code": ("city", "member"), "image": ("photo",)}
+COLUMNS = {
+    "scalar": ("x",),
+    "code": ("city", "member"),
+    "image": ("photo",),
+    "series": ("load",),
+    "tokens": ("words",),
+}
 CASES = [(encoder, target) for encoder in TAKES for target in TARGETS]
 
 
@@ -160,7 +166,14 @@ def test_encoders_are_chosen_by_name_then_type_then_star() -> None:
     found = {
         tuple(part["columns"]): part.get("width") for part in network("all", "sold", **sections).description["encoders"]
     }
-    assert found == {("x",): 32, ("city",): 16, ("member",): 256, ("photo",): 128}
+    assert found == {
+        ("x",): 32,
+        ("city",): 16,
+        ("member",): 256,
+        ("photo",): 128,
+        ("load",): 128,
+        ("words",): 128,
+    }
 
 
 @pytest.mark.parametrize("numbers", ["none", "linear", "periodic"])

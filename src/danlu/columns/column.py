@@ -3,8 +3,9 @@
     options (recipe)  --fit on the training split-->  state  --encode-->  fields
 
 A column type encodes into named fields. A field is a `scalar` ((N,) or (N, w) float32), a `code` ((N,) int32, a row of
-an embedding table) or an `image` ((N, H, W, C) uint8). `columns/schema.py` packs all columns' fields into the network's
-inputs. Training and serving run this same code; no torch here.
+an embedding table), an `image` ((N, H, W, C) uint8), a `series` ((N, T, C) float32) or `tokens` ((N, T) int32).
+`columns/schema.py` packs all columns' fields into the network's inputs. Training and serving run this same code; no
+torch here.
 """
 
 from __future__ import annotations
@@ -23,28 +24,36 @@ from danlu.base.registry import build, validate
 
 Arrays = dict[str, np.ndarray]
 
+WHOLE_KINDS = ("image", "series", "tokens")  # a field of one of these is an input of its own
+
 
 @dataclass(frozen=True)
 class Field:
     """One array that a column encodes into.
 
     Attributes:
-        name: "value", "missing", "code", "pixels".
-        kind: scalar (float32), code (int32, a row of an embedding table) or image (uint8).
-        shape: shape of one row: () or (w,) for scalars, () for codes, (H, W, C) for images.
-        num_codes: size of the table for a code, else 0.
-        reserved: how many codes, the first ones, stand for no value of the training rows (missing, unseen).
+        name: "value", "missing", "code", "pixels", "steps", "tokens".
+        kind: scalar (float32), code (int32, a row of an embedding table), image (uint8), series (float32) or tokens
+            (int32, rows of an embedding table).
+        shape: shape of one row: () or (w,) for scalars, () for codes, (H, W, C) for images, (T, C) for series, (T,) for
+            tokens.
+        num_codes: size of the table for a code or tokens, else 0.
+        reserved: how many codes, the first ones, stand for no value of the training rows (missing, unseen; of tokens
+            padding, unseen).
         mean: per-channel mean of an image on the training split, 0 … 255.
         std: per-channel standard deviation of an image on the training split, > 0.
+        masked: whether rows of a series or tokens may end before T. Of a series the last channel then is 1 for steps
+            that are there and 0 for padding; of tokens padding is code 0 anyhow. Padding stands at the end.
     """
 
     name: str
-    kind: Literal["scalar", "code", "image"]
+    kind: Literal["scalar", "code", "image", "series", "tokens"]
     shape: tuple[int, ...] = ()
     num_codes: int = 0
     reserved: int = 0
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    masked: bool = False
 
 
 class State:

@@ -59,5 +59,5 @@ def check_fill(values: pl.Series, missing: str, fill: object) -> None:
 
 def show(value: object) -> str:
     """A value as an error shows it: quoted, and cut where it is long."""
-    text = repr(value)
+    text = repr(value.to_list() if isinstance(value, pl.Series) else value)
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"

@@ -2,7 +2,8 @@
 
 The rules, in order; the first that fits decides, and its reason goes into the note:
 
-    nothing there → ignore · one value only → ignore · file names or bytes of pictures, arrays → image
+    nothing there → ignore · one value only → ignore · file names or bytes of pictures, arrays → image · lists of
+    numbers → series · lists of words → tokens
     texts: yes/no → boolean · digits with leading zeros → codes · numbers → below · dates → datetime · else words
     numbers: 20240105 → datetime · 0/1 → boolean · numbered rows, ids → ignore · few repeated integers → category · else
     number words: each once, hashes → ignore · long and seldom the same → ignore (text) · too rare to learn from →
@@ -28,6 +29,7 @@ from danlu.columns.fault import show
 from danlu.columns.names import is_code, is_key, is_year, numbers_rows
 from danlu.columns.number import read_numbers
 from danlu.columns.pictures import SUFFIXES
+from danlu.columns.steps import depth
 
 _MOSTLY = 0.9  # share of values of one kind above which the others are taken for mistakes
 _MANY_ROWS = 20  # below this, that all values differ says little
@@ -106,7 +108,7 @@ def infer(values: pl.Series, *, is_target: bool, name: str) -> Inferred:
         return Inferred("ignore", {}, "every value is missing", "empty")
     dtype = known.dtype
     if dtype.is_nested() or dtype == pl.Binary:
-        return _infer_nested(known)
+        return _infer_nested(known, is_target=is_target)
     if dtype in (pl.Object, pl.Time, pl.Duration, pl.Unknown):
         return Inferred("ignore", {}, f"values of type {dtype} are not used yet", "unsupported")
     if dtype.is_float() and (found := _infer_fractions(known)):
@@ -138,15 +140,27 @@ def _look(known: pl.Series, num_rows: int, is_target: bool, name: str) -> _Look:
     return _Look(name, is_target, counted["value"], counted["rows"].to_numpy(), num_rows)
 
 
-def _infer_nested(known: pl.Series) -> Inferred:
+def _infer_nested(known: pl.Series, *, is_target: bool) -> Inferred:
     dtype = known.dtype
-    depth, inner = 0, dtype
-    while isinstance(inner, (pl.List, pl.Array)):
-        depth, inner = depth + 1, inner.inner  # type: ignore[assignment]
+    levels, inner = depth(dtype)
+    if not is_target and levels in (1, 2) and inner.is_numeric() and (levels == 1 or not _may_be_pixels(known, inner)):
+        return Inferred("series", {}, "lists of numbers" if levels == 1 else "lists of steps with several numbers each")
+    if not is_target and levels == 1 and inner == pl.String:
+        return Inferred("tokens", {}, "lists of words")
     bytes_inside = isinstance(dtype, pl.Struct) and "bytes" in {part.name for part in dtype.fields}
-    if dtype == pl.Binary or bytes_inside or (depth in (2, 3) and inner.is_numeric()):
+    if dtype == pl.Binary or bytes_inside or (levels in (2, 3) and inner.is_numeric()):
         return Inferred("image", {}, "pictures")
     return Inferred("ignore", {}, f"values of type {dtype} are not used yet", "unsupported")
+
+
+def _may_be_pixels(known: pl.Series, inner: pl.DataType) -> bool:
+    """Whether lists of lists are of one shape and without negative numbers: a picture's are."""
+    steps = known.explode(empty_as_null=False) if isinstance(known.dtype, pl.List) else known
+    if isinstance(known.dtype, pl.List) and known.list.len().n_unique() > 1:
+        return False
+    while isinstance(steps.dtype, (pl.List, pl.Array)):
+        steps = steps.explode()
+    return inner.is_unsigned_integer() or float(steps.min() or 0) >= 0  # type: ignore[arg-type]
 
 
 def _infer_text(look: _Look) -> Inferred:

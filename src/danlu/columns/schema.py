@@ -3,7 +3,7 @@
     raw rows  --mask, parse-->  each column's values  --fill-->  fewer missing  --encode-->  fields  --pack-->  inputs
 
 All scalars of a table become one matrix, all codes another, so that a training step gathers two arrays however many
-columns there are. No torch here.
+columns there are; a picture, a series and a sequence of tokens are an input each. No torch here.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ import polars as pl
 
 from danlu import catalog
 from danlu.base.errors import DataError, nearest
-from danlu.columns.column import Arrays, Column, Field, FittedColumn, nulled
+from danlu.columns.column import WHOLE_KINDS, Arrays, Column, Field, FittedColumn, nulled
 from danlu.columns.fillers.filler import Filler, FittedFiller
 from danlu.columns.filling import encode_column, looks_at
 from danlu.columns.masking import Masks
 from danlu.columns.side import SideTable
 
 _NO_MASKS = Masks()
+_WHOLE_DTYPES = {"image": "uint8", "series": "float32", "tokens": "int32"}
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,8 @@ class Slot:
     Attributes:
         column: the column's name.
         field: the field.
-        input: "scalars", "codes" or "image_0", "image_1", …
-        start: first column in the packed matrix; 0 for images.
+        input: "scalars", "codes" or "image_0", "image_1", …, "series_0", …, "tokens_0", …
+        start: first column in the packed matrix; 0 for inputs of one field.
         filled: whether the column has fillers: its value then counts even in rows where it was missing.
     """
 
@@ -44,6 +45,11 @@ class Slot:
     input: str
     start: int = 0
     filled: bool = False
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the field is an input of its own."""
+        return self.field.kind in WHOLE_KINDS
 
     @property
     def stop(self) -> int:
@@ -85,13 +91,13 @@ class Schema:
         """Where every field of every input column lies."""
         found: list[Slot] = []
         ends = {"scalars": 0, "codes": 0}
-        images = 0
+        whole = dict.fromkeys(WHOLE_KINDS, 0)
         filled = {name for one in self.fillers for name in one.filler.columns}
         for column in self.inputs:
             for field in column.fields:
-                if field.kind == "image":
-                    found.append(Slot(column.name, field, f"image_{images}"))
-                    images += 1
+                if field.kind in WHOLE_KINDS:
+                    found.append(Slot(column.name, field, f"{field.kind}_{whole[field.kind]}"))
+                    whole[field.kind] += 1
                 else:
                     packed = f"{field.kind}s"
                     slot = Slot(column.name, field, packed, ends[packed], filled=column.name in filled)
@@ -106,15 +112,20 @@ class Schema:
 
     @cached_property
     def input_specs(self) -> tuple[InputSpec, ...]:
-        """The network's inputs, in order: scalars and codes (where there are any), then images."""
+        """The network's inputs, in order: scalars and codes (where there are any), then pictures, series and tokens."""
         widths = {
             name: max((slot.stop for slot in self.slots if slot.input == name), default=0)
             for name in ("scalars", "codes")
         }
         dtypes = {"scalars": "float32", "codes": "int32"}
         tables = [InputSpec(name, dtypes[name], (width,)) for name, width in widths.items() if width]
-        images = [InputSpec(slot.input, "uint8", slot.field.shape) for slot in self.slots if slot.field.kind == "image"]
-        return (*tables, *images)
+        whole = [
+            InputSpec(slot.input, _WHOLE_DTYPES[kind], slot.field.shape)
+            for kind in WHOLE_KINDS
+            for slot in self.slots
+            if slot.field.kind == kind
+        ]
+        return (*tables, *whole)
 
     def encode(self, frame: pl.DataFrame, training: np.ndarray | None = None) -> Arrays:
         """Rows as the network's inputs.
@@ -139,7 +150,7 @@ class Schema:
             fields = self.encode_column(column, parsed, training)
             for slot in self.column_slots[column.name]:
                 value = fields[slot.field.name]
-                if slot.field.kind == "image":
+                if slot.is_whole:
                     arrays[slot.input] = value
                 else:
                     arrays[slot.input][:, slot.start : slot.stop] = value.reshape(frame.height, slot.stop - slot.start)

@@ -83,8 +83,8 @@ class Network(nn.Module):
         """(B, K) outputs: what the task reads, and what is exported.
 
         Args:
-            inputs: scalars (B, S) float32, codes (B, C) int32 or int64, image_i (B, H, W, C) uint8; those the schema
-                names.
+            inputs: scalars (B, S) float32, codes (B, C) int32 or int64, image_i (B, H, W, C) uint8, series_i (B, T, C)
+                float32, tokens_i (B, T) int32; those the schema names.
         """
         scores_BK = self.scores(inputs)
         outputs: Tensor = scores_BK if self.link is None else self.link(scores_BK)

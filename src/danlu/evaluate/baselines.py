@@ -31,6 +31,8 @@ _MOST_ITERATIONS = 300
 _MOST_CLASSES = 100
 _MOST_CATEGORIES = 255  # scikit-learn's own bound
 _PICTURE_SIZE = 16
+_SERIES_PIECES = 16
+_TOKEN_BINS = 64
 _PATIENCE = 15
 
 
@@ -166,6 +168,10 @@ def _categorical(schema: Schema) -> np.ndarray:
             marks.append(np.array([slot.field.num_codes <= _MOST_CATEGORIES for slot in slots]))
         elif spec.name == "scalars":
             marks.append(np.zeros(spec.shape[0], bool))
+        elif slots[0].field.kind == "tokens":
+            marks.append(np.zeros(min(slots[0].field.num_codes, _TOKEN_BINS), bool))
+        elif slots[0].field.kind == "series":
+            marks.append(np.zeros(min(spec.shape[0], _SERIES_PIECES) * spec.shape[1], bool))
         else:
             height, width = (min(length, _PICTURE_SIZE) for length in spec.shape[:2])
             marks.append(np.zeros(height * width, bool))
@@ -173,16 +179,34 @@ def _categorical(schema: Schema) -> np.ndarray:
 
 
 def _features(split: Split, rows: np.ndarray, schema: Schema) -> np.ndarray:
-    """(len(rows), F) float32: scalars and codes as they are, pictures in grey and small."""
+    """(len(rows), F) float32: scalars and codes as they are, all else made small."""
     parts = []
+    kinds = {slot.input: slot.field for slot in schema.slots}
     for spec in schema.input_specs:
-        array = split.inputs[spec.name]
+        array, field = split.inputs[spec.name], kinds[spec.name]
         if spec.name in ("scalars", "codes"):
             parts.append(np.asarray(array[rows], np.float32))
+        elif field.kind == "tokens":
+            parts.append(np.concatenate([_token_counts(array[some], field.num_codes) for some in _pieces(rows)]))
+        elif field.kind == "series":
+            parts.append(np.concatenate([_step_means(array[some]) for some in _pieces(rows)]))
         else:
             pieces = [shrink(array[some], _PICTURE_SIZE).mean(axis=3) for some in _pieces(rows)]
             parts.append(np.concatenate(pieces).reshape(len(rows), -1))
     return np.concatenate(parts, axis=1)
+
+
+def _token_counts(codes: np.ndarray, num_codes: int) -> np.ndarray:
+    """(N, F) float32, how often each code is in a row; of many codes several are counted together."""
+    bins = min(num_codes, _TOKEN_BINS)
+    places = codes % bins + np.arange(len(codes))[:, None] * bins
+    return np.bincount(places.ravel(), minlength=len(codes) * bins).reshape(-1, bins).astype(np.float32)
+
+
+def _step_means(steps: np.ndarray) -> np.ndarray:
+    """(N, F) float32, each channel's means over even stretches of (N, T, C) steps."""
+    stretches = np.array_split(np.asarray(steps), min(steps.shape[1], _SERIES_PIECES), axis=1)
+    return np.concatenate([stretch.mean(axis=1) for stretch in stretches], axis=1)
 
 
 def _pieces(rows: np.ndarray, size: int = 256) -> list[np.ndarray]:
@@ -205,6 +229,11 @@ def _note(plan: _Plan, train: Split, schema: Schema, iterations: int) -> str:
     pictures = [slot for slot in schema.slots if slot.field.kind == "image"]
     if pictures:
         parts.append(f"pictures in grey, averaged down to at most {_PICTURE_SIZE} × {_PICTURE_SIZE}")
+    kinds = {slot.field.kind for slot in schema.slots}
+    if "series" in kinds:
+        parts.append(f"series as the means of at most {_SERIES_PIECES} stretches")
+    if "tokens" in kinds:
+        parts.append(f"tokens as counts of their codes, in at most {_TOKEN_BINS} groups")
     wide = [slot.column for slot in schema.slots if slot.field.num_codes > _MOST_CATEGORIES]
     if wide:
         parts.append(f"codes taken as numbers where there are more than {_MOST_CATEGORIES} ({', '.join(wide[:5])})")

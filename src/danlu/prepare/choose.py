@@ -148,6 +148,12 @@ def check_target(target: Chosen) -> None:
                 where=f"column {target.name}",
                 hint=f"take {option} out",
             )
+    if target.type in ("image", "series", "tokens"):
+        raise DataError(
+            f"the target {target.name} is of type {target.type}, which cannot be predicted yet",
+            where=f"column {target.name}",
+            hint="choose a number, category or boolean column as target",
+        )
     if target.type != "ignore":
         return
     if target.finding == "empty":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
@@ -10,6 +11,7 @@ from typing import IO
 import numpy as np
 import polars as pl
 
+from danlu.base.errors import DataError
 from danlu.base.progress import Task
 from danlu.columns.column import Arrays
 from danlu.columns.schema import InputSpec, Schema
@@ -59,7 +61,8 @@ def write_splits(
         }
         for start in range(0, len(codes), stretch):
             stop = min(start + stretch, len(codes))
-            arrays = _packed(schema, encoded, pictures, start, stop)
+            with _source_rows(rows[start:stop]):
+                arrays = _packed(schema, encoded, pictures, start, stop)
             arrays["target"] = encoded[-1].stretch(field.name, start, stop)
             arrays["rows"] = rows[start:stop]
             for code in range(len(SPLITS)):
@@ -85,11 +88,21 @@ def _packed(
         fields = {} if one.arrays else schema.encode_column(one.fitted, {name: pictures[name][start:stop]})
         for slot in schema.column_slots[name]:
             value = fields[slot.field.name] if fields else one.stretch(slot.field.name, start, stop)
-            if slot.field.kind == "image":
+            if slot.is_whole:
                 arrays[slot.input] = value
             else:
                 arrays[slot.input][:, slot.start : slot.stop] = value.reshape(stop - start, slot.stop - slot.start)
     return arrays
+
+
+@contextlib.contextmanager
+def _source_rows(rows: np.ndarray) -> Iterator[None]:
+    """Name rows by their numbers in the source in errors that name them by their places."""
+    try:
+        yield
+    except DataError as error:
+        error.where = re.sub(r"\brow (\d+)$", lambda match: f"row {rows[int(match[1])]}", error.where)
+        raise
 
 
 @contextlib.contextmanager

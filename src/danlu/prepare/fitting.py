@@ -33,8 +33,8 @@ class EncodedColumn:
 
     Attributes:
         fitted: the column.
-        arrays: field → (N, *shape) array, or the file that holds it; none for pictures, which are encoded as they are
-            written.
+        arrays: field → (N, *shape) array, or the file that holds it; none for pictures, series and tokens, which are
+            encoded as they are written.
     """
 
     fitted: FittedColumn
@@ -105,7 +105,7 @@ def fit_columns(
 
     def encoded(name: str, beside: Beside | None) -> EncodedColumn:
         one = looked.chosen[name]
-        if root is None or _is_pictures(one):
+        if root is None or _is_large(one):
             return _encoded(one, looked, beside)
         return _kept(one, looked, beside, root, key, progress)
 
@@ -120,8 +120,9 @@ def fit_columns(
     return [*inputs, target], beside
 
 
-def _is_pictures(one: Chosen) -> bool:
-    return one.type == "image"
+def _is_large(one: Chosen) -> bool:
+    """Whether rows are large once they are encoded: they are then written as they are made, and not held."""
+    return one.type in ("image", "series", "tokens")
 
 
 def fit_column(one: Chosen, looked: Looked, beside: Beside | None) -> FittedColumn:
@@ -134,7 +135,7 @@ def fit_column(one: Chosen, looked: Looked, beside: Beside | None) -> FittedColu
 
 def _encoded(one: Chosen, looked: Looked, beside: Beside | None) -> EncodedColumn:
     fitted = fit_column(one, looked, beside)
-    if _is_pictures(one):
+    if _is_large(one):
         return EncodedColumn(fitted, {})
     # Read once: they may be on disk, and are asked for once for every slice.
     names = (one.name,) if beside is None else looks_at(one.name, beside.fillers)

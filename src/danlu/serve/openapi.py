@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from danlu.bundle import Bundle
-from danlu.columns.column import FittedColumn
+from danlu.columns.column import Field, FittedColumn
 from danlu.serve.rows import MAX_ROWS
 
 # One grey pixel as PNG.
@@ -38,6 +38,8 @@ def _example(column: FittedColumn) -> Any:
     field = column.fields[0]
     if field.kind == "image":
         return {"b64": _PIXEL}
+    if field.kind in ("series", "tokens"):
+        return _example_sequence(column, field)
     if column.type == "datetime":
         return "2024-01-31 12:00:00"
     dtype = np.int32 if field.kind == "code" else np.float32
@@ -47,6 +49,22 @@ def _example(column: FittedColumn) -> Any:
     if field.kind == "code":
         arrays[field.name][0] = field.num_codes - 1
     value = column.decode(arrays).to_list()[0]
+    return round(value, 6) if isinstance(value, float) else value
+
+
+def _example_sequence(column: FittedColumn, field: Field) -> Any:
+    """A series of the training rows' means, or a sequence of a known token."""
+    dtype, fill = (np.int32, field.num_codes - 1) if field.kind == "tokens" else (np.float32, 0)
+    array = np.full((1, *field.shape), fill, dtype)
+    if field.kind == "series" and field.masked:
+        array[..., -1] = 1
+    (value,) = column.decode({field.name: array}).to_list()
+    return _rounded(value)
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
     return round(value, 6) if isinstance(value, float) else value
 
 
@@ -152,9 +170,28 @@ def _property(column: FittedColumn) -> dict[str, Any]:
             "description": "a picture's file in base64 (never its path), or rows of pixels",
             "anyOf": [file, address, {"type": ["array", "null"]}],
         }
+    if column.fields[0].kind in ("series", "tokens"):
+        return _sequence_property(column)
     return {
         "description": f"a {column.type}; null where it is missing",
         "type": ["string", "number", "boolean", "null"],
+    }
+
+
+def _sequence_property(column: FittedColumn) -> dict[str, Any]:
+    (field,) = column.fields
+    number: dict[str, Any] = {"type": ["number", "null"]}
+    items: dict[str, Any]
+    if field.kind == "tokens":
+        what, items = f"tokens, the first {field.shape[0]} of them", {"type": ["string", "integer", "null"]}
+    else:
+        steps, channels = field.shape[0], field.shape[1] - field.masked
+        step = {"type": ["array", "null"], "items": number, "minItems": channels, "maxItems": channels}
+        what, items = f"a series, the first {steps} steps of it", step if channels > 1 else number
+    least = {} if field.masked else {"minItems": field.shape[0]}
+    return {
+        "description": f"{what}, as a list or a text; null where there is none",
+        "anyOf": [{"type": "array", "items": items, **least}, {"type": ["string", "null"]}],
     }
 
 

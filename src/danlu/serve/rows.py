@@ -15,6 +15,7 @@ from danlu.columns.column import FittedColumn
 from danlu.columns.pictures import UnreadableError, count_pixels
 from danlu.columns.schema import Schema
 from danlu.serve.refusal import Refusal
+from danlu.serve.sequences import sequences
 
 MAX_ROWS = 10_000
 MAX_PIXELS = 50_000_000  # of all pictures in one request; a body of a few kilobytes can unpack to gigabytes
@@ -112,6 +113,8 @@ def _column(rows: Sequence[dict[str, Any]], column: FittedColumn) -> pl.Series:
     values = _values(rows, name)
     if any(field.kind == "image" for field in column.fields):
         return _pictures(name, values)
+    if any(field.kind in ("series", "tokens") for field in column.fields):
+        return sequences(column, values)
     return _scalars(name, _plain(name, values, f"a {column.type} column"))
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from danlu.design.layers.pooling import mean_tokens
 from danlu.design.network import Encoded
 
 
@@ -30,7 +31,4 @@ def _vector(encoded: Encoded) -> Tensor:
     """(B, D): the mean over the tokens that are there."""
     if encoded.values.dim() == 2:
         return encoded.values
-    if encoded.mask is None:
-        return encoded.values.mean(dim=1)
-    present = encoded.mask.unsqueeze(-1).to(encoded.values.dtype)
-    return (encoded.values * present).sum(dim=1) / present.sum(dim=1).clamp(min=1)
+    return mean_tokens(encoded.values, encoded.mask)

@@ -12,6 +12,7 @@ from danlu.prepare.audit.audited import Audited, Chained, Some, where
 from danlu.prepare.prepared import Finding
 
 _MIN_ROWS = 3
+_NO_TEXTS = ("number", "boolean", "datetime", "image", "series")
 _MAX_VALUES = 5_000  # different values that are not ASCII; each is looked at by itself
 _NOT_ASCII = r"[^\x00-\x7f]"
 _LOST = r"\x{fffd}|锟斤拷"  # what could not be read, and what becomes of it when it is read as GBK
@@ -59,7 +60,7 @@ def mojibake(data: Audited, *, installed: bool) -> list[Finding]:
 def _texts(data: Audited) -> Mapping[str, pl.Series]:
     """Columns whose values are texts, used or set aside."""
     columns = Chained(data.parsed, data.unused)
-    names = [name for name in columns if data.type(name) not in ("number", "boolean", "datetime", "image")]
+    names = [name for name in columns if data.type(name) not in _NO_TEXTS]
     return Some(columns, tuple(name for name in names if columns[name].dtype == pl.String))
 
 

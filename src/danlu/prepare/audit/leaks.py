@@ -24,10 +24,9 @@ _NUM_BINS = 64
 
 
 def find_leaks(data: Audited) -> list[Finding]:
-    """Columns that alone tell the target; pictures are none."""
-    return leaks_among(
-        Some(data.parsed, tuple(name for name in data.parsed if data.type(name) != "image")), data.held_target
-    )
+    """Columns that alone tell the target; pictures, series and tokens are none."""
+    names = tuple(name for name in data.parsed if data.type(name) not in ("image", "series", "tokens"))
+    return leaks_among(Some(data.parsed, names), data.held_target)
 
 
 def leaks_among(columns: Mapping[str, pl.Series], target: pl.Series) -> list[Finding]:

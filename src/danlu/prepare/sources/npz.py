@@ -17,14 +17,16 @@ from danlu.prepare.sources.table import Table, concatenate, located
 _SPLITS = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
 _LABELS = ("y", "label", "labels", "target", "targets")
 _IMAGES = ("x", "image", "images", "data")
+_SEQUENCES = ("series", "signal", "signals", "sequence", "sequences", "steps", "tokens")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Npz:
     """A NumPy archive (`.npz`): `x_train`, `y_train`, `x_test`, … or `train_images`, `train_labels`, `val_…`, `test_…`.
 
-    Columns `image` and `label`; an array of two dimensions gives `x_0`, `x_1`, …. Without such names every array is a
-    column.
+    Columns `image` and `label`; an array of two dimensions gives `x_0`, `x_1`, …, but one column where its name says
+    that a row is a sequence (`series`, `signal`, `sequence`, `steps`, `tokens`). Three dimensions with negative numbers
+    are series of several channels, which keep their name. Without such names every array is a column.
     """
 
     def read(self, source: Any, *, base: Path) -> Table:
@@ -92,9 +94,9 @@ def _frame(arrays: dict[str, np.ndarray], path: Path) -> pl.DataFrame:
 def _columns(key: str, array: np.ndarray) -> dict[str, pl.Series]:
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
-    is_picture = array.ndim in (3, 4)
+    is_picture = array.ndim == 4 or (array.ndim == 3 and not (array.dtype.kind in "fi" and (array < 0).any()))
     name = "label" if key.lower() in _LABELS else "image" if is_picture and key.lower() in _IMAGES else key
-    if array.ndim == 2:
+    if array.ndim == 2 and key.lower() not in _SEQUENCES:
         return {
             f"{name}_{place}": pl.Series(f"{name}_{place}", array[:, place].copy()) for place in range(array.shape[1])
         }

@@ -1,0 +1,161 @@
+"""A sequence of tokens: words, or ids of whatever comes one after the other, in one cell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+import polars as pl
+from annotated_types import Ge
+
+from danlu.base.errors import DataError
+from danlu.columns.column import Arrays, Field, State
+from danlu.columns.fault import no_values, wrong_dtype, wrong_option
+from danlu.columns.steps import as_lists, depth, flat, lengths, spread
+
+PADDING, UNSEEN = 0, 1
+_RESERVED = 2
+_LIST = r"^\[[\s\d,+-]*\]$"  # ids in a text, as a table of texts has them
+
+
+@dataclass(frozen=True)
+class TokensState(State):
+    """What a tokens column learned on the training split.
+
+    Attributes:
+        values: the values with a code of their own, sorted; their codes begin at 2.
+        length: codes of every encoded row.
+        masked: whether rows may be shorter.
+        num_cut: training rows that are longer than `length`.
+    """
+
+    values: tuple[str, ...]
+    length: int
+    masked: bool
+    num_cut: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tokens:
+    """A sequence of tokens: a list of ids or words, or a text whose words stand between blanks.
+
+    Attributes:
+        length: tokens that the network is given; none takes the longest training row's. Longer rows are cut at the end,
+            shorter ones padded there.
+        min_count: values that occur less often in the training rows are taken for unseen ones.
+        max_values: largest number of values with a code of their own, the most frequent first; the rest are taken for
+            unseen ones.
+        missing: a row without tokens is all padding (`empty`), or left out of training and scoring (`drop`).
+        mask: whether the network leaves padding out: `auto` where training rows differ in length, or some have no
+            tokens; else shorter rows are refused. `always` takes them.
+    """
+
+    state_type: ClassVar[type[State]] = TokensState
+    encoder: ClassVar[str] = "transformer"
+    late_options: ClassVar[tuple[str, ...]] = ("length", "min_count", "max_values", "missing", "mask")
+    length: Annotated[int, Ge(1)] | None = None
+    min_count: Annotated[int, Ge(1)] = 1
+    max_values: Annotated[int, Ge(1)] | None = None
+    missing: Literal["empty", "drop"] = "empty"
+    mask: Literal["auto", "always"] = "auto"
+
+    def parse(self, values: pl.Series) -> pl.Series:
+        """Values as (N,) lists of texts, empty ones as nulls. Raises DataError for what is no sequence."""
+        dtype = values.dtype
+        if dtype == pl.Null:
+            return values.cast(pl.List(pl.String))
+        if dtype in (pl.Categorical, pl.Enum):
+            values = values.cast(pl.String)
+        if values.dtype == pl.String:
+            return as_lists(_words(values))
+        levels, inner = depth(dtype)
+        if levels != 1 or not (inner.is_integer() or inner.is_float() or inner in (pl.String, pl.Null)):
+            raise wrong_dtype(values, "lists of ids or words, or texts of words")
+        return as_lists(_texts(values) if inner.is_float() else values).cast(pl.List(pl.String))
+
+    def fit(self, values: pl.Series) -> TokensState:
+        """Learn the vocabulary and the length. Raises DataError where no training row has a token, or all are rare."""
+        known = values.drop_nulls()
+        tokens = flat(known).drop_nulls()
+        if not len(tokens):
+            raise no_values(values)
+        counted = pl.DataFrame({"value": tokens}).group_by("value").len()
+        counted = counted.filter(pl.col("len") >= self.min_count).sort(["len", "value"], descending=[True, False])
+        kept = counted["value"].head(self.max_values or counted.height).sort()
+        if not len(kept):
+            raise wrong_option(
+                values, f"no token occurs {self.min_count} times in the training rows", "set min_count lower"
+            )
+        found = lengths(known)
+        length = self.length or int(found.max())
+        lacks = bool((found < length).any()) or (self.missing != "drop" and len(known) < len(values))
+        return TokensState(
+            tuple(kept.to_list()), length, self.mask == "always" or lacks, num_cut=int((found > length).sum())
+        )
+
+    def fields(self, state: TokensState) -> tuple[Field, ...]:
+        """The "tokens": codes of `length` places."""
+        num_codes = _RESERVED + len(state.values)
+        return (Field("tokens", "tokens", (state.length,), num_codes, _RESERVED, masked=state.masked),)
+
+    def encode(self, values: pl.Series, state: TokensState) -> Arrays:
+        """Sequences of one length, as codes.
+
+        Args:
+            values: (N,) lists of texts, or nulls.
+            state: what `fit` learned on the training split only.
+
+        Returns:
+            "tokens": (N, T) int32: 0 padding, 1 a value that training rows do not hold, then the values' codes.
+
+        Raises:
+            DataError: a row is shorter than all training rows, and nothing tells padding.
+        """
+        found = lengths(values)
+        if not state.masked:
+            _check_length(values, found, state.length)
+        known = pl.Series(state.values, dtype=pl.String)
+        codes = pl.Series(np.arange(_RESERVED, _RESERVED + len(known), dtype=np.int32))
+        tokens = flat(values).replace_strict(known, codes, default=UNSEEN, return_dtype=pl.Int32)
+        encoded = np.full((len(values), state.length), PADDING, np.int32)
+        spread(tokens.to_numpy(), found, encoded)
+        return {"tokens": encoded}
+
+    def decode(self, arrays: Arrays, state: TokensState) -> pl.Series:
+        """(N,) lists of texts without padding; null for an unseen token, and for a row that is all padding."""
+        texts = np.array([None, None, *state.values], dtype=object)
+        encoded = np.asarray(arrays["tokens"])
+        found = (encoded != PADDING).sum(axis=1)
+        rows = [texts[row[:count]].tolist() or None for row, count in zip(encoded, found, strict=True)]
+        return pl.Series(rows, dtype=pl.List(pl.String))
+
+    def drops(self, values: pl.Series) -> np.ndarray:
+        """(N,) bool, True where there are no tokens and `missing` is `drop`."""
+        return values.is_null().to_numpy() if self.missing == "drop" else np.zeros(len(values), bool)
+
+
+def _words(values: pl.Series) -> pl.Series:
+    """Texts as lists of what stands between blanks; `[3, 17]` as its ids."""
+    ids = values.str.contains(_LIST).fill_null(False)
+    text = values.zip_with(~ids, values.str.replace_all(r"[\[\],]", " ")) if ids.any() else values
+    return text.str.extract_all(r"\S+")
+
+
+def _texts(values: pl.Series) -> pl.Series:
+    """Lists of whole floats as lists of integers. Raises DataError where one is not whole."""
+    numbers = flat(as_lists(values)).drop_nulls()
+    if ((numbers != numbers.round()) | ~numbers.is_finite()).any():
+        raise wrong_dtype(values, "whole numbers or words")
+    return as_lists(values).cast(pl.List(pl.Int64))
+
+
+def _check_length(values: pl.Series, found: np.ndarray, length: int) -> None:
+    """Raise DataError for rows that are shorter, where the network does not leave padding out."""
+    short = (found > 0) & (found < length)
+    if short.any():
+        raise DataError(
+            f"there are {int(found[short.argmax()])} tokens; every training row has {length} or more",
+            where=f"column {values.name}, row {int(short.argmax())}",
+            hint=f"give {length} tokens, or set data.columns.{values.name}.mask to always",
+        )

@@ -1,0 +1,107 @@
+"""Long short-term memory over steps.
+
+Shapes: B batch, T steps, C channels, D units of one direction.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from danlu.design.layers.pooling import first_token, last_token
+
+
+class LstmStack(nn.Module):
+    """Layers of long short-term memory; (B, T, C) → (B, T, D), or (B, T, 2 D) with both directions.
+
+        i, f, o = σ(W x_t + U h_{t−1} + b)        each with weights W (D, C), U (D, D) of its own
+        g       = tanh(W x_t + U h_{t−1} + b)
+        c_t     = f · c_{t−1} + i · g
+        h_t     = o · tanh(c_t)                   h_0 = c_0 = 0
+
+    A layer above takes h as its x; with both directions, those of the two side by side. The one that goes back begins
+    at the last step that is there, so that padding changes nothing before it.
+
+    W start Glorot-uniform and U orthogonal, each matrix by itself; biases 0, but 1 for f: memory lasts at first.
+    One direction is one call of `nn.LSTM` for all layers; with both it is two calls a layer.
+    Source: Hochreiter and Schmidhuber, 1997; Gers et al., 2000; Jozefowicz et al., "An Empirical Exploration of
+    Recurrent Network Architectures", 2015 (the bias of f).
+
+    Args:
+        in_dim: C.
+        width: D.
+        num_layers: layers.
+        dropout: share of the values between two layers silenced in training.
+        bidirectional: whether to read each series from both ends.
+    """
+
+    def __init__(self, in_dim: int, width: int, num_layers: int, *, dropout: float, bidirectional: bool) -> None:
+        super().__init__()
+        self.bidirectional = bidirectional
+        self.width = 2 * width if bidirectional else width
+        if bidirectional:
+            widths = [in_dim] + [2 * width] * (num_layers - 1)
+            self.forwards = nn.ModuleList(_lstm(one, width, 1) for one in widths)
+            self.backwards = nn.ModuleList(_lstm(one, width, 1) for one in widths)
+            self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
+        else:
+            self.layers = _lstm(in_dim, width, num_layers, dropout if num_layers > 1 else 0.0)
+
+    def forward(self, values_BTC: Tensor, mask_BT: Tensor | None = None) -> Tensor:
+        """(B, T, C) → (B, T, D or 2 D), in the precision of the weights; what stands at padding has no meaning.
+
+        Args:
+            values_BTC: steps, in any precision.
+            mask_BT: bool, True for steps that are there; None where all are.
+        """
+        if not self.bidirectional:
+            values_BTD: Tensor = self.layers(values_BTC.to(_dtype(self.layers)))[0]
+            return values_BTD
+        places_BT = None if mask_BT is None else _turned(mask_BT)
+        values = values_BTC.to(_dtype(self.forwards[0]))
+        for index, (ahead, back) in enumerate(zip(self.forwards, self.backwards, strict=True)):
+            values = values if index == 0 else self.dropout(values)
+            turned_BTD = back(_turn(values, places_BT))[0]
+            values = torch.cat([ahead(values)[0], _turn(turned_BTD, places_BT)], dim=2)
+        return values
+
+    def last(self, values_BTD: Tensor, mask_BT: Tensor | None) -> Tensor:
+        """(B, D or 2 D): the state when all has been read, of the direction that goes back that at the first step."""
+        if not self.bidirectional:
+            return last_token(values_BTD, mask_BT)
+        ahead_BTD, back_BTD = values_BTD.chunk(2, dim=2)
+        return torch.cat([last_token(ahead_BTD, mask_BT), first_token(back_BTD, mask_BT)], dim=1)
+
+
+def _dtype(layers: nn.Module) -> torch.dtype:
+    """The precision of the weights."""
+    return next(layers.parameters()).dtype
+
+
+def _turned(mask_BT: Tensor) -> Tensor:
+    """(B, T) int64: for each place that of the step which stands there once the steps are turned round."""
+    place_T = torch.arange(mask_BT.shape[1], device=mask_BT.device)
+    turned_BT = mask_BT.sum(dim=1, keepdim=True) - 1 - place_T
+    return torch.where(mask_BT, turned_BT, place_T)
+
+
+def _turn(values_BTD: Tensor, places_BT: Tensor | None) -> Tensor:
+    """Steps in reverse, padding where it was; twice, they are as before."""
+    if places_BT is None:
+        return values_BTD.flip(1)
+    return values_BTD.gather(1, places_BT.unsqueeze(2).expand(-1, -1, values_BTD.shape[2]))
+
+
+def _lstm(in_dim: int, width: int, num_layers: int, dropout: float = 0.0) -> nn.LSTM:
+    layers = nn.LSTM(in_dim, width, num_layers, batch_first=True, dropout=dropout)
+    with torch.no_grad():
+        for name, parameter in layers.named_parameters():
+            if name.startswith("bias"):
+                nn.init.zeros_(parameter)
+                if name.startswith("bias_ih"):
+                    parameter[width : 2 * width] = 1.0  # the gates come in the order i, f, g, o
+                continue
+            start = nn.init.xavier_uniform_ if name.startswith("weight_ih") else nn.init.orthogonal_
+            for gate in parameter.chunk(4):
+                start(gate)
+    return layers
