@@ -33,6 +33,8 @@ def summary_lines(result: Result) -> list[str]:
     blocks = [_steps(result)]
     if last == "prepare" and result.prepared:
         blocks.append(prepared_lines(result.prepared))
+    if result.trained:
+        blocks.append(finding_lines(result.trained.findings, remedies=True))
     if last in ("evaluate", "compress", "deploy") and result.scores:
         blocks.append(score_lines(result.scores))
     if last in ("compress", "deploy"):
@@ -60,16 +62,16 @@ def prepared_lines(prepared: Prepared) -> list[str]:
     return [f"rows: {sizes}", columns, *finding_lines(prepared.findings)]
 
 
-def finding_lines(findings: Sequence[Finding]) -> list[str]:
-    """What the audit noticed, the worst first."""
+def finding_lines(findings: Sequence[Finding], *, remedies: bool = False) -> list[str]:
+    """What was noticed, the worst first, with its remedies where asked."""
     ranks = ("error", "warning", "note")
     ordered = sorted(findings, key=lambda one: ranks.index(one.severity))
-    return [line for one in ordered for line in _finding_lines(one)]
+    return [line for one in ordered for line in _finding_lines(one, remedies)]
 
 
-def _finding_lines(one: Finding) -> list[str]:
-    where = one.evidence.get("where")
-    return [f"{one.severity}: {one.message} [{one.key}]", *([f"  {where}"] if where else [])]
+def _finding_lines(one: Finding, remedies: bool) -> list[str]:
+    beside = [one.evidence.get("where"), one.remedy if remedies else ""]
+    return [f"{one.severity}: {one.message} [{one.key}]", *(f"  {text}" for text in beside if text)]
 
 
 def column_lines(columns: Mapping[str, Mapping[str, Any]], target: str | None) -> list[str]:

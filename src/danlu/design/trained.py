@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from danlu.design.network import Network
+from danlu.prepare.prepared import Finding
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Trained:
         best_epoch: the epoch the weights are of, from 0.
         fingerprint: of all that went in.
         facts: device, threads, precision, steps, seconds, rows per second.
+        findings: what was noticed about the training.
     """
 
     network: Network
@@ -31,3 +33,4 @@ class Trained:
     best_epoch: int
     fingerprint: str
     facts: Mapping[str, Any]
+    findings: tuple[Finding, ...] = ()

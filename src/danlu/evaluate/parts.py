@@ -28,6 +28,7 @@ class ReportParts:
         design: see `Description`: layers, parameters, flops, memory_mb, batch_size.
         history: one mapping per epoch.
         training: what the step `train` came to: best_epoch, facts.
+        noticed: what was noticed about the training, see `Finding`.
         scores: the score card, see `Scores`.
         mistakes: see `mistakes`.
         variants: {name, size_mb, latency_ms, scores, accepted, reason} each, fp32 first.
@@ -48,6 +49,7 @@ class ReportParts:
     design: Mapping[str, Any] | None = None
     history: Sequence[Mapping[str, Any]] | None = None
     training: Mapping[str, Any] | None = None
+    noticed: Sequence[Mapping[str, Any]] | None = None
     scores: Mapping[str, Any] | None = None
     mistakes: Sequence[Mapping[str, Any]] | None = None
     variants: Sequence[Mapping[str, Any]] | None = None
@@ -82,6 +84,7 @@ def parts_from_run(folder: Path) -> ReportParts:
         design=_json(folder / "design/design.json"),
         history=_history(folder / "train"),
         training=training,
+        noticed=_json(folder / "train/findings.json"),
         scores=_json(folder / "evaluate/scorecard.json"),
         mistakes=_json(folder / "evaluate/mistakes.json"),
         variants=variants["variants"] if isinstance(variants, dict) else variants,

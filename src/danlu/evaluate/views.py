@@ -66,7 +66,7 @@ def sections(parts: ReportParts) -> list[dict[str, Any]]:
         ("data", "Data", lambda: _data(parts)),
         ("audit", "Audit", lambda: audit_blocks(parts.findings)),
         ("network", "Network", lambda: _network(parts.design)),
-        ("training", "Training", lambda: _training(parts.history, parts.training)),
+        ("training", "Training", lambda: _training(parts.history, parts.training, parts.noticed)),
         ("scores", "Scores", lambda: score_views.score_blocks(parts.scores)),
         ("mistakes", "Mistakes worth looking at", lambda: score_views.mistake_blocks(parts.mistakes, parts.scores)),
         ("compression", "Compression", lambda: score_views.variant_blocks(parts.variants, parts.scores, parts.release)),
@@ -199,7 +199,11 @@ def _network(design: Mapping[str, Any] | None) -> list[Block]:
     return blocks
 
 
-def _training(history: Sequence[Mapping[str, Any]] | None, training: Mapping[str, Any] | None) -> list[Block]:
+def _training(
+    history: Sequence[Mapping[str, Any]] | None,
+    training: Mapping[str, Any] | None,
+    noticed: Sequence[Mapping[str, Any]] | None,
+) -> list[Block]:
     if not history:
         return []
     about = (training or {}).get("facts") or {}
@@ -215,7 +219,8 @@ def _training(history: Sequence[Mapping[str, Any]] | None, training: Mapping[str
         shown.append(chart(f"{name}, watched on validation", svg))
     svg = line_chart("Learning rate by epoch", [_curve(history, "lr")], x_label="epoch")
     shown.append(chart("Learning rate", svg))
-    return [facts(_training_facts(history, best, about)), charts(shown)]
+    found = audit_blocks(noticed) if noticed else []
+    return [facts(_training_facts(history, best, about)), *found, charts(shown)]
 
 
 def _apart(one: float | None, other: float | None) -> bool:

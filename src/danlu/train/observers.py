@@ -264,14 +264,19 @@ def failed_finding(one: Observer, error: Exception) -> Finding:
     )
 
 
-def stop_finding(stop: Stop, epoch: int, count: int) -> Finding:
-    """That an observer stopped the run, in which epoch (from 0) and after how many steps."""
+def stop_finding(stop: Mapping[str, Any], epochs: int) -> Finding:
+    """That an observer stopped the run.
+
+    Args:
+        stop: `by` whom, the `reason`, after how many steps (`step`).
+        epochs: how many had begun.
+    """
     return Finding(
-        key=f"stopped_by:{stop.by}",
+        key=f"stopped_by:{stop['by']}",
         severity="note",
-        message=f"{stop.by} stopped the training in epoch {epoch + 1}, after step {count}: {stop.reason}",
-        remedy="nothing, if that is what it is for; without it the run has to begin anew",
-        evidence={"by": stop.by, "reason": stop.reason, "epoch": epoch, "step": count},
+        message=f"{stop['by']} stopped the training in epoch {epochs}, after step {stop['step']}: {stop['reason']}",
+        remedy="nothing, if that is what it is for; to train without it, delete the run's folder",
+        evidence=dict(stop),
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from danlu.train.observers import Pace
 from danlu.train.peak import share_of_peak
+from danlu.train.plan import Plan
 
 _WINDOW_S = 5.0
 
@@ -16,10 +17,7 @@ class Meter:
     """The rate of late, and what follows from it.
 
     Args:
-        epochs: at most.
         num_rows: of an epoch.
-        step_rows: rows of a step.
-        steps_per_epoch: optimizer steps.
         metric: the watched metric's name.
         flops: forward operations of a row.
         peak: operations a second of this machine; None where that is not known.
@@ -28,56 +26,55 @@ class Meter:
 
     def __init__(
         self,
-        *,
-        epochs: int,
         num_rows: int,
-        step_rows: int,
-        steps_per_epoch: int,
         metric: str,
+        *,
         flops: int = 0,
         peak: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.epochs, self.num_rows, self.step_rows, self.steps_per_epoch = epochs, num_rows, step_rows, steps_per_epoch
-        self.metric, self.flops, self.peak, self.clock = metric, flops, peak, clock
+        self.num_rows, self.metric, self.flops, self.peak, self.clock = num_rows, metric, flops, peak, clock
         self.seen: deque[tuple[float, int]] = deque()
 
-    def begin(self, epoch: int, step: int) -> None:
+    def begin(self, plan: Plan, epoch: int, step: int) -> None:
         """Training begins at this step of this epoch."""
-        self.seen = deque([(self.clock(), self._rows(epoch, step))])
+        self.seen = deque([(self.clock(), self._rows(plan, epoch, step))])
 
-    def read(self, epoch: int, step: int, loss: float, value: float | None) -> Pace:
+    def read(self, plan: Plan, epoch: int, step: int, loss: float, value: float | None) -> Pace:
         """How far it is now.
 
         Args:
+            plan: as it is now; a budget may shorten it on the way.
             epoch: under way, from 0.
             step: steps of it that are done.
             loss: mean over its rows so far.
             value: the watched metric after the last epoch.
         """
-        now, rows = self.clock(), self._rows(epoch, step)
+        now, rows = self.clock(), self._rows(plan, epoch, step)
         while len(self.seen) > 1 and now - self.seen[1][0] > _WINDOW_S:
             self.seen.popleft()
         then, before = self.seen[0]
         rate = (rows - before) / (now - then) if now > then and rows > before else None
         if now - self.seen[-1][0] > _WINDOW_S / 50:
             self.seen.append((now, rows))
-        known = self.peak and self.flops and rate
+        count = epoch * plan.steps_per_epoch + step
+        # In steps: the last epoch of a shortened plan may be a part of one.
+        left = (plan.total_steps - count) / plan.steps_per_epoch * self.num_rows
         return Pace(
             epoch=epoch,
-            epochs=self.epochs,
-            count=epoch * self.steps_per_epoch + step,
-            total_steps=self.epochs * self.steps_per_epoch,
+            epochs=plan.epochs,
+            count=count,
+            total_steps=plan.total_steps,
             loss=loss,
             metric=self.metric,
             value=value,
             rows_per_second=rate,
-            seconds_left=(self.epochs * self.num_rows - rows) / rate if rate else None,
-            share=share_of_peak(self.flops, rate, self.peak) if known and rate and self.peak else None,
+            seconds_left=max(0.0, left) / rate if rate else None,
+            share=share_of_peak(self.flops, rate, self.peak) if rate and self.flops and self.peak else None,
         )
 
-    def _rows(self, epoch: int, step: int) -> int:
-        return epoch * self.num_rows + min(step * self.step_rows, self.num_rows)
+    def _rows(self, plan: Plan, epoch: int, step: int) -> int:
+        return epoch * self.num_rows + min(step * plan.step_rows, self.num_rows)
 
 
 def note(pace: Pace) -> str:
