@@ -74,7 +74,7 @@ def _medians(rows: Sequence[Row], names: Sequence[str]) -> dict[str, float]:
     return {name: statistics.median(row[name] for row in rows) for name in names} if rows else {}
 
 
-_STEP = ("seconds_per_step", "first_s", "fit_s", "process_s", "cpu_s", "accuracy")
+_STEP = ("seconds_per_step", "cpu_seconds_per_step", "first_s", "fit_s", "process_s", "cpu_s", "accuracy")
 
 
 def _steps(rows: Sequence[Row]) -> list[Outcome]:
@@ -88,6 +88,8 @@ def _steps(rows: Sequence[Row]) -> list[Outcome]:
             fault = next((row["error"] for row in own if row["toolkit"] == name and "error" in row), "")
             figures = _medians(good, _STEP)
             ratio = figures["seconds_per_step"] / base["seconds_per_step"] if figures and base else math.nan
+            if figures and base:
+                figures["cpu_ratio"] = figures["cpu_seconds_per_step"] / base["cpu_seconds_per_step"]
             version = good[0]["version"] if good else ""
             found.append(Outcome(case, TOOLKITS[name].title, version, figures, ratio, _mark(good, bare), fault))
     return found
@@ -136,8 +138,18 @@ def _busy(rows: Sequence[Row]) -> list[Outcome]:
 
 _HEADS = {
     "steps": {
-        "en": ("toolkit", "release", "step", "**ratio**", "first epoch adds", "fit", "process", "accuracy"),
-        "zh": ("工具", "版本", "每步", "**比值**", "首轮额外", "训练全程", "整个进程", "准确率"),
+        "en": (
+            "toolkit",
+            "release",
+            "step",
+            "**ratio**",
+            "CPU ratio",
+            "first epoch adds",
+            "fit",
+            "process",
+            "accuracy",
+        ),
+        "zh": ("工具", "版本", "每步", "**比值**", "CPU 比值", "首轮额外", "训练全程", "整个进程", "准确率"),
     },
     "whole": {"en": ("process", "seconds", "CPU seconds", "**ratio**"), "zh": ("进程", "秒", "CPU 秒", "**比值**")},
     "busy": {
@@ -169,7 +181,8 @@ def _cells(kind: str, one: Outcome, count: int) -> list[str]:
         seconds = [f"{at[name]:.2f} s" for name in ("quiet_s", "quiet_cpu_s", "busy_s", "busy_cpu_s")]
         return [one.toolkit, *seconds, f"{at['wall_ratio']:.2f}", ratio]
     step, more = _time(at["seconds_per_step"]), [f"{at[name]:.2f} s" for name in ("first_s", "fit_s", "process_s")]
-    return [one.toolkit, one.version, step, ratio, *more, f"{at['accuracy']:.3f}{one.mark}"]
+    cpu = f"{at.get('cpu_ratio', math.nan):.2f}"
+    return [one.toolkit, one.version, step, ratio, cpu, *more, f"{at['accuracy']:.3f}{one.mark}"]
 
 
 def _time(seconds: float) -> str:

@@ -21,7 +21,7 @@ def recipe_of(case: Case, data: Path, *, epochs: int, seed: int = 0, engine: str
     if case.network == "dense":
         columns |= {f"x_{place}": {"type": "number", "scale": "none"} for place in range(case.shape[0])}
     else:
-        columns["image"] = {"cnn": "image", "lstm": "series", "transformer": "tokens"}[case.network]
+        columns[case.input] = {"type": "series", "scale": "none"} if case.network == "lstm" else case.input
     train: dict[str, Any] = {
         "optimizer": {"name": "adam", "lr": 1e-3},
         "schedule": "constant",

@@ -109,7 +109,7 @@ def beside_busy(asked: Asked, toolkits: Sequence[str]) -> Iterator[Row]:
             for name in toolkits:
                 for busy in (False, True):
                     with spinning(len(os.sched_getaffinity(0)) if busy else 0):
-                        row = one(asked, name, case, data, seed=seed, cores=0, epochs=2 if asked.quick else 100)
+                        row = one(asked, name, case, data, seed=seed, cores=0, epochs=asked.epochs(case))
                     yield row | {"busy": busy}
 
 
@@ -151,7 +151,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", default="", help=f"of {', '.join(CASES)}; by default all")
     parser.add_argument("--toolkits", default="", help=f"of {', '.join(TOOLKITS)}; by default all that are installed")
-    parser.add_argument("--rounds", type=int, default=0, help="by default 5, with --quick 1")
+    parser.add_argument("--rounds", type=int, default=0, help="by default 5, with --busy 3, with --quick 1")
     parser.add_argument("--quick", action="store_true", help="two epochs, one round: that everything runs")
     parser.add_argument("--environments", type=Path, default=FOLDER, help="the folder of the peers' environments")
     parser.add_argument("--results", type=Path, default=FOLDER / "results.jsonl")
@@ -161,7 +161,9 @@ def main() -> None:
     parser.add_argument("--docs", action="store_true", help="write the table and the plot into docs/")
     parser.add_argument("--only-table", action="store_true", help="measure nothing: table and plot of --results")
     given = parser.parse_args()
-    asked = Asked(given.environments, given.rounds or (1 if given.quick else 5), given.quick, given.timeout)
+    asked = Asked(
+        given.environments, given.rounds or (1 if given.quick else 3 if given.busy else 5), given.quick, given.timeout
+    )
     if given.only_table:
         rows = [json.loads(line) for line in given.results.read_text().splitlines()]
     else:

@@ -3,8 +3,9 @@
     python toolkits/TOOLKIT.py --case S1 --data rows.npz --epochs 3 [--seed 0] [--threads 1]
 
 `seconds_per_step` is of all epochs but the first, from an epoch's beginning to its end, what a toolkit does between
-epochs left out; `first_s` is what the first took beyond that: imports put off, tracing, compiling. `fit_s` is the call
-that trains, with all of it; `cpu_s` the processor time of the whole process until its result was there.
+epochs left out, and `cpu_seconds_per_step` the processor time of the same, which neighbours hardly change. `first_s` is
+what the first epoch took beyond that: imports put off, tracing, compiling. `fit_s` is the call that trains, with all of
+it; `cpu_s` the processor time of the whole process until its result was there.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -38,6 +40,7 @@ class Measured:
         variant: of the toolkit, where it has several.
         arrays: the rows, see `cases.py`.
         spans: seconds of each epoch.
+        cpu_spans: processor seconds of each, of all threads.
         fit_s: seconds of the call that trains.
         fit_cpu_s: processor seconds of it, of all threads.
     """
@@ -50,9 +53,10 @@ class Measured:
     data: Path
     arrays: dict[str, np.ndarray]
     spans: list[float] = field(default_factory=list)
+    cpu_spans: list[float] = field(default_factory=list)
     fit_s: float = 0.0
     fit_cpu_s: float = 0.0
-    began: float = 0.0
+    began: tuple[float, float] = (0.0, 0.0)
 
     @property
     def steps(self) -> int:
@@ -61,10 +65,9 @@ class Measured:
 
     def inputs(self, split: str) -> np.ndarray:
         """(N, *shape) float32, pictures (N, 28, 28, 1) standardized as their training rows are; or int64 tokens."""
-        rows = self.arrays[f"x_{split}"]
+        rows, first = (self.arrays[f"{self.case.input}_{one}"] for one in (split, "train"))
         if self.case.network != "cnn":
             return rows
-        first = self.arrays["x_train"]
         return ((rows - first.mean()) / first.std()).astype(np.float32)[..., None]
 
     def classes(self, split: str) -> np.ndarray:
@@ -73,11 +76,12 @@ class Measured:
 
     def begin(self) -> None:
         """An epoch begins."""
-        self.began = time.perf_counter()
+        self.began = time.perf_counter(), time.process_time()
 
     def end(self) -> None:
         """An epoch ends."""
-        self.spans.append(time.perf_counter() - self.began)
+        self.spans.append(time.perf_counter() - self.began[0])
+        self.cpu_spans.append(time.process_time() - self.began[1])
 
     @contextlib.contextmanager
     def fitting(self) -> Iterator[None]:
@@ -89,11 +93,11 @@ class Measured:
     def tell(self, toolkit: str, version: str, answers: np.ndarray, **more: Any) -> None:
         """Print the result; `answers` are (N,) classes of the test rows."""
         spans = self.spans or [self.fit_s / self.epochs] * self.epochs
-        later = spans[1:] or spans
-        step = sum(later) / len(later) / self.steps
+        cpu_spans = self.cpu_spans or [self.fit_cpu_s / self.epochs] * self.epochs
+        step, cpu_step = (mean(one[1:] or one) / self.steps for one in (spans, cpu_spans))
         result = {"toolkit": toolkit, "version": version, "case": self.case.name, "seconds_per_step": step}
         result |= {"first_s": max(0.0, spans[0] - step * self.steps), "fit_s": self.fit_s}
-        result |= {"fit_cpu_s": self.fit_cpu_s, "test_rows": len(answers)}
+        result |= {"cpu_seconds_per_step": cpu_step, "fit_cpu_s": self.fit_cpu_s, "test_rows": len(answers)}
         result |= {"accuracy": float((answers == self.classes("test")).mean()), "cpu_s": time.process_time()}
         print(json.dumps(result | {"threads": self.threads, "epochs": self.epochs, "seed": self.seed} | more))
 
