@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
 
 
+_BAR, _WIDE = 24, 100  # cells of a bar; a narrower terminal has none, but room for what the work says
+_FIGURES = 16  # cells of the percentage, the time left and the gaps
+
+
 class Task(Protocol):
     """One piece of work under way."""
 
@@ -115,29 +119,38 @@ class Terminal:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-        start, bar = time.monotonic(), None
+        start, bar, console = time.monotonic(), None, Console(stderr=True)
+        drawn = [BarColumn(bar_width=_BAR)] if console.width >= _WIDE else []
         columns = (
             TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
+            *drawn,
             TaskProgressColumn(),
             TimeRemainingColumn(),
             TextColumn("{task.fields[note]}", markup=False),
         )
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-            bar = _Bar(bars, label, total, done)
+        room = console.width - len(label) - (_BAR + 1 if drawn else 0) - _FIGURES
+        with Progress(*columns, console=console, transient=True) as bars:
+            bar = _Bar(bars, label, total, done, room)
             yield bar
         self.say(" · ".join(part for part in (f"{label}: {duration(time.monotonic() - start)}", bar.note) if part))
 
 
 class _Bar:
-    def __init__(self, bars: Bars, label: str, total: float | None, done: float) -> None:
-        self.bars, self.note = bars, ""
+    def __init__(self, bars: Bars, label: str, total: float | None, done: float, room: int) -> None:
+        self.bars, self.note, self.room = bars, "", room
         self.task = bars.add_task(label, total=total, note="")
         bars.update(self.task, completed=done)
 
     def advance(self, amount: float = 1, note: str = "") -> None:
         self.note = note or self.note
-        self.bars.update(self.task, advance=amount, note=self.note)
+        self.bars.update(self.task, advance=amount, note=shortened(self.note, self.room))
+
+
+def shortened(note: str, room: int) -> str:
+    """A note without those of its last parts (between " · ") for which there is no room."""
+    while len(note) > room and " · " in note:
+        note = note.rpartition(" · ")[0]
+    return note
 
 
 def choose_progress(*, quiet: bool = False) -> Progress:

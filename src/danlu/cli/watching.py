@@ -167,7 +167,7 @@ def pace_lines(seen: Watched, width: int) -> list[str]:
     parts += [f"{live['metric']} {_number(live['value'])}"] if live.get("value") is not None else []
     parts += [f"{live['rows_per_second']:,.0f} rows/s"] if live.get("rows_per_second") else []
     parts += [f"{duration(live['seconds_left'])} left"] if live.get("seconds_left") is not None else []
-    parts += [f"{_share(live['share'])} of the peak"] if live.get("share") else []
+    parts += [f"{_share(live['share'])} of the peak"] if (live.get("share") or 0) >= 0.001 else []
     return [first, " · ".join(parts)] if parts else [first]
 
 

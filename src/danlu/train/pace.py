@@ -11,6 +11,7 @@ from danlu.train.peak import share_of_peak
 from danlu.train.plan import Plan
 
 _WINDOW_S = 5.0
+_LEAST_SHARE = 0.001
 
 
 class Meter:
@@ -36,12 +37,8 @@ class Meter:
         self.num_rows, self.metric, self.flops, self.peak, self.clock = num_rows, metric, flops, peak, clock
         self.seen: deque[tuple[float, int]] = deque()
 
-    def begin(self, plan: Plan, epoch: int, step: int) -> None:
-        """Training begins at this step of this epoch."""
-        self.seen = deque([(self.clock(), self._rows(plan, epoch, step))])
-
     def read(self, plan: Plan, epoch: int, step: int, loss: float, value: float | None) -> Pace:
-        """How far it is now.
+        """How far it is now. The first call only notes the time: the first steps are slower than all others.
 
         Args:
             plan: as it is now; a budget may shorten it on the way.
@@ -51,6 +48,7 @@ class Meter:
             value: the watched metric after the last epoch.
         """
         now, rows = self.clock(), self._rows(plan, epoch, step)
+        self.seen = self.seen or deque([(now, rows)])
         while len(self.seen) > 1 and now - self.seen[1][0] > _WINDOW_S:
             self.seen.popleft()
         then, before = self.seen[0]
@@ -79,11 +77,16 @@ class Meter:
 
 def note(pace: Pace) -> str:
     """A pace as the progress line tells it; what matters most comes first."""
-    parts = [f"epoch {pace.epoch + 1}/{pace.epochs}", f"loss {pace.loss:.4f}"]
-    parts += [f"{pace.metric} {pace.value:.4f}"] if pace.value is not None else []
+    parts = [f"epoch {pace.epoch + 1}/{pace.epochs}", f"loss {_figure(pace.loss)}"]
+    parts += [f"{pace.metric} {_figure(pace.value)}"] if pace.value is not None else []
     parts += [f"{pace.rows_per_second:,.0f} rows/s"] if pace.rows_per_second else []
-    parts += [f"{share_text(pace.share)} of peak"] if pace.share else []
+    parts += [f"{share_text(pace.share)} of peak"] if pace.share and pace.share >= _LEAST_SHARE else []
     return " · ".join(parts)
+
+
+def _figure(value: float) -> str:
+    """Four digits behind the point, so that it does not jump; four digits in all where it is large."""
+    return f"{value:.4f}" if abs(value) < 1000 else f"{value:.4g}"
 
 
 def share_text(share: float) -> str:

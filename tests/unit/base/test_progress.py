@@ -2,7 +2,7 @@ import io
 
 import pytest
 
-from danlu.base.progress import Lines, duration
+from danlu.base.progress import Lines, duration, shortened
 
 
 def test_a_pipe_gets_plain_lines_with_the_time_left() -> None:
@@ -22,6 +22,13 @@ def test_work_done_before_does_not_count_as_speed() -> None:
         now[0] += 10
         task.advance(10)
     assert stream.getvalue().splitlines()[0] == "train: 90%, 10 s left"
+
+
+def test_a_note_loses_its_last_parts_where_there_is_no_room() -> None:
+    note = "epoch 1/6 · loss 0.48 · 12 rows/s"
+    assert shortened(note, 80) == note
+    assert shortened(note, 30) == "epoch 1/6 · loss 0.48"
+    assert shortened(note, 5) == "epoch 1/6"
 
 
 @pytest.mark.parametrize(

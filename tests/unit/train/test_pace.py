@@ -21,7 +21,7 @@ def meter(now: list[float], peak: float | None = None) -> Meter:
 def test_it_tells_rate_time_left_and_share_of_the_peak() -> None:
     now = [0.0]
     watch = meter(now, peak=60e9)
-    watch.begin(PLAN, 1, 0)
+    watch.read(PLAN, 1, 0, 0.5, None)
     now[0] = 0.5
     found = watch.read(PLAN, 1, 16, 0.25, 0.875)
     assert found.rows_per_second == pytest.approx(1024)
@@ -34,7 +34,7 @@ def test_it_tells_rate_time_left_and_share_of_the_peak() -> None:
 def test_the_last_step_of_an_epoch_may_be_shorter() -> None:
     now = [0.0]
     watch = meter(now)
-    watch.begin(PLAN, 0, 0)
+    watch.read(PLAN, 0, 0, 0.5, None)
     now[0] = 1.0
     found = watch.read(PLAN, 0, 32, 0.25, None)
     assert found.rows_per_second == pytest.approx(1000)
@@ -44,7 +44,7 @@ def test_the_last_step_of_an_epoch_may_be_shorter() -> None:
 def test_the_rate_is_that_of_the_last_seconds() -> None:
     now = [0.0]
     watch = meter(now)
-    watch.begin(PLAN, 0, 0)
+    watch.read(PLAN, 0, 0, 0.5, None)
     for second in range(1, 11):  # one step a second, then two
         now[0] = float(second)
         watch.read(PLAN, 0, second, 0.5, None)
@@ -57,7 +57,6 @@ def test_the_rate_is_that_of_the_last_seconds() -> None:
 def test_nothing_is_told_before_there_is_something_to_tell() -> None:
     now = [0.0]
     watch = meter(now, peak=1e9)
-    watch.begin(PLAN, 0, 0)
     found = watch.read(PLAN, 0, 0, 0.5, None)
     assert (found.rows_per_second, found.seconds_left, found.share) == (None, None, None)
 
