@@ -15,6 +15,7 @@ from annotated_types import Ge, Le, Lt
 from torch import Tensor, nn
 
 from danlu.columns.schema import Slot
+from danlu.design.layers.batch_norm import BatchNorm2d
 from danlu.design.layers.dense import Dense
 from danlu.design.network import Encoded
 
@@ -91,5 +92,5 @@ def _block(in_channels: int, out_channels: int, norm: str) -> nn.Sequential:
     nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
     if convolution.bias is not None:
         nn.init.zeros_(convolution.bias)
-    norms = [nn.BatchNorm2d(out_channels)] if norm == "batch" else []
+    norms = [BatchNorm2d(out_channels)] if norm == "batch" else []
     return nn.Sequential(convolution, nn.MaxPool2d(2), *norms, nn.ReLU())

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from danlu.base.errors import Fault, RecipeError
 from danlu.columns.schema import Slot
 from danlu.design.layers.dense import linear
+from danlu.design.layers.dropout import Dropout
 from danlu.design.layers.pooling import POOLINGS, steps_and_mask
 from danlu.design.layers.tokens import Positions, token_embedding
 from danlu.design.layers.transformer_block import TransformerBlock
@@ -74,7 +75,7 @@ class TransformerEncoder(nn.Module):
         else:
             self.projection = linear(slot.field.shape[1] - slot.field.masked, options.width)
         self.positions = Positions(slot.field.shape[0], options.width)
-        self.dropout = nn.Dropout(options.dropout) if options.dropout else nn.Identity()
+        self.dropout = Dropout(options.dropout) if options.dropout else nn.Identity()
         hidden = options.feed_forward or 4 * options.width
         self.blocks = nn.ModuleList(
             TransformerBlock(options.width, options.num_heads, hidden, dropout=options.dropout, causal=options.causal)

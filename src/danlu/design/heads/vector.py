@@ -12,6 +12,7 @@ from annotated_types import Ge, Le, Lt
 from torch import nn
 
 from danlu.design.layers.dense import Dense, linear
+from danlu.design.layers.dropout import Dropout
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +34,7 @@ class VectorHead:
     def build(self, in_dim: int, num_outputs: int) -> nn.Module:
         """(B, in_dim) → (B, num_outputs)."""
         dense = Dense(in_dim, self.width, self.num_layers, activation="relu", dropout=self.dropout)
-        first = [nn.Dropout(self.dropout)] if self.dropout else []
+        first = [Dropout(self.dropout)] if self.dropout else []
         middle = [dense] if self.num_layers else []
         return nn.Sequential(*first, *middle, linear(dense.width, num_outputs))
 

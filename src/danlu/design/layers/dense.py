@@ -9,6 +9,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from danlu.design.layers.dropout import Dropout
+
 Activation = Literal["relu", "silu", "gelu"]
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "silu": nn.SiLU, "gelu": nn.GELU}
 
@@ -42,7 +44,7 @@ class Dense(nn.Module):
         for index in range(num_layers):
             layers += [linear(in_dim if index == 0 else width, width), ACTIVATIONS[activation]()]
             if dropout:
-                layers.append(nn.Dropout(dropout))
+                layers.append(Dropout(dropout))
         self.layers = nn.Sequential(*layers)
         self.width = width if num_layers else in_dim
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from danlu.design.layers.dropout import Dropout
 from danlu.design.layers.pooling import first_token, last_token
 
 
@@ -23,7 +24,8 @@ class LstmStack(nn.Module):
     at the last step that is there, so that padding changes nothing before it.
 
     W start Glorot-uniform and U orthogonal, each matrix by itself; biases 0, but 1 for f: memory lasts at first.
-    One direction is one call of `nn.LSTM` for all layers; with both it is two calls a layer.
+    One direction is one call of `nn.LSTM` for all layers. With dropout between them it is one a layer, since the masks of
+    `nn.LSTM`'s own could not be shared by several workers; with both directions it is two.
     Source: Hochreiter and Schmidhuber, 1997; Gers et al., 2000; Jozefowicz et al., "An Empirical Exploration of
     Recurrent Network Architectures", 2015 (the bias of f).
 
@@ -39,13 +41,14 @@ class LstmStack(nn.Module):
         super().__init__()
         self.bidirectional = bidirectional
         self.width = 2 * width if bidirectional else width
-        if bidirectional:
-            widths = [in_dim] + [2 * width] * (num_layers - 1)
+        self.layered = bidirectional or (dropout > 0 and num_layers > 1)
+        if self.layered:
+            widths = [in_dim] + [self.width] * (num_layers - 1)
             self.forwards = nn.ModuleList(_lstm(one, width, 1) for one in widths)
-            self.backwards = nn.ModuleList(_lstm(one, width, 1) for one in widths)
-            self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
+            self.backwards = nn.ModuleList(_lstm(one, width, 1) for one in widths if bidirectional)
+            self.dropout = Dropout(dropout) if dropout else nn.Identity()
         else:
-            self.layers = _lstm(in_dim, width, num_layers, dropout if num_layers > 1 else 0.0)
+            self.layers = _lstm(in_dim, width, num_layers)
 
     def forward(self, values_BTC: Tensor, mask_BT: Tensor | None = None) -> Tensor:
         """(B, T, C) → (B, T, D or 2 D), in the precision of the weights; what stands at padding has no meaning.
@@ -54,15 +57,18 @@ class LstmStack(nn.Module):
             values_BTC: steps, in any precision.
             mask_BT: bool, True for steps that are there; None where all are.
         """
-        if not self.bidirectional:
+        if not self.layered:
             values_BTD: Tensor = self.layers(values_BTC.to(_dtype(self.layers)))[0]
             return values_BTD
         places_BT = None if mask_BT is None else _turned(mask_BT)
         values = values_BTC.to(_dtype(self.forwards[0]))
-        for index, (ahead, back) in enumerate(zip(self.forwards, self.backwards, strict=True)):
+        for index, ahead in enumerate(self.forwards):
             values = values if index == 0 else self.dropout(values)
-            turned_BTD = back(_turn(values, places_BT))[0]
-            values = torch.cat([ahead(values)[0], _turn(turned_BTD, places_BT)], dim=2)
+            found = ahead(values)[0]
+            if self.bidirectional:
+                turned_BTD = self.backwards[index](_turn(values, places_BT))[0]
+                found = torch.cat([found, _turn(turned_BTD, places_BT)], dim=2)
+            values = found
         return values
 
     def last(self, values_BTD: Tensor, mask_BT: Tensor | None) -> Tensor:
@@ -92,8 +98,8 @@ def _turn(values_BTD: Tensor, places_BT: Tensor | None) -> Tensor:
     return values_BTD.gather(1, places_BT.unsqueeze(2).expand(-1, -1, values_BTD.shape[2]))
 
 
-def _lstm(in_dim: int, width: int, num_layers: int, dropout: float = 0.0) -> nn.LSTM:
-    layers = nn.LSTM(in_dim, width, num_layers, batch_first=True, dropout=dropout)
+def _lstm(in_dim: int, width: int, num_layers: int) -> nn.LSTM:
+    layers = nn.LSTM(in_dim, width, num_layers, batch_first=True)
     with torch.no_grad():
         for name, parameter in layers.named_parameters():
             if name.startswith("bias"):

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from danlu.design.layers.attention import Attention
 from danlu.design.layers.dense import linear
+from danlu.design.layers.dropout import Dropout
 
 
 class TransformerBlock(nn.Module):
@@ -40,7 +41,7 @@ class TransformerBlock(nn.Module):
         self.expand = linear(width, feed_forward)
         self.activation = nn.GELU()
         self.contract = linear(feed_forward, width)
-        self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
+        self.dropout = Dropout(dropout) if dropout else nn.Identity()
 
     def forward(self, values_BTD: Tensor, mask_BT: Tensor | None = None) -> Tensor:
         """(B, T, D) → (B, T, D); see `Attention.forward` for the mask."""

@@ -1,0 +1,78 @@
+"""Batch normalisation over a batch whose rows several workers share.
+
+Shapes: B batch, C channels, H height, W width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+Add = Callable[[Tensor], None]
+
+
+class BatchNorm2d(nn.BatchNorm2d):
+    """y = (x − mean) / √(variance + eps) · weight + bias; in training over the rows of all workers.
+
+    Mean and variance are those of the whole batch, summed over the workers, and so are the gradients that flow through
+    them: torch's `SyncBatchNorm`, which has no CPU kernels, does the same.
+    Source: Ioffe and Szegedy, "Batch Normalization", 2015.
+
+    Attributes:
+        add: adds a tensor up over the workers, in place; None where all rows are here.
+    """
+
+    add: Add | None = None
+
+    def forward(self, values_BCHW: Tensor) -> Tensor:
+        """(B, C, H, W) → (B, C, H, W)."""
+        if self.add is None or not self.training:
+            return super().forward(values_BCHW)
+        wide = values_BCHW.to(torch.float32)
+        here = torch.full((1,), wide.numel() / wide.shape[1], dtype=torch.float32, device=wide.device)
+        totals = _summed(torch.cat([wide.sum((0, 2, 3)), here]), self.add)
+        count = totals[-1]
+        mean_C = totals[:-1] / count
+        centred = wide - mean_C[:, None, None]
+        variance_C = _summed(centred.square().sum((0, 2, 3)), self.add) / count
+        self._remember(mean_C.detach(), variance_C.detach() * (count / (count - 1).clamp(min=1)).detach())
+        scale_C = (variance_C + self.eps).rsqrt() * self.weight
+        found = centred * scale_C[:, None, None] + self.bias[:, None, None]
+        return found.to(values_BCHW.dtype)
+
+    def _remember(self, mean_C: Tensor, variance_C: Tensor) -> None:
+        """Take a batch's statistics into the running ones."""
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        with torch.no_grad():
+            self.num_batches_tracked.add_(1)
+            share = self.momentum if self.momentum is not None else 1 / float(self.num_batches_tracked)
+            self.running_mean.lerp_(mean_C.to(self.running_mean.dtype), share)
+            self.running_var.lerp_(variance_C.to(self.running_var.dtype), share)
+
+
+class _Summed(torch.autograd.Function):
+    """The sum over all workers. Each of them uses it, so its gradient is the sum of theirs."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, add: Add) -> Tensor:
+        ctx.add = add
+        found = values.clone()
+        add(found)
+        return found
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (gradient,) = gradients
+        found = gradient.clone()
+        ctx.add(found)
+        return found, None
+
+
+def _summed(values: Tensor, add: Add) -> Tensor:
+    found: Tensor = _Summed.apply(values, add)  # type: ignore[no-untyped-call]
+    return found
