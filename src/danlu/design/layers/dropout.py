@@ -40,7 +40,8 @@ class Noise:
         """
         if self.calls == len(self.masks):
             # Drawn in the order of memory, as torch's own dropout draws.
-            layout = sorted(range(values.dim()), key=lambda dim: -values.stride(dim))
+            strides = values.stride()
+            layout = sorted(range(values.dim()), key=lambda dim: -strides[dim])
             size = (self.count, *values.shape[1:])
             whole = torch.empty_permuted(size, layout, dtype=torch.bool, device=values.device).bernoulli_(keep)
             self.masks.append(whole if self.own is None else whole[self.own])

@@ -24,7 +24,7 @@ class LstmStack(nn.Module):
     at the last step that is there, so that padding changes nothing before it.
 
     W start Glorot-uniform and U orthogonal, each matrix by itself; biases 0, but 1 for f: memory lasts at first.
-    One direction is one call of `nn.LSTM` for all layers. With dropout between them it is one a layer, since the masks of
+    One direction is one call of `nn.LSTM` for all layers. With dropout between them it is one a layer, since masks of
     `nn.LSTM`'s own could not be shared by several workers; with both directions it is two.
     Source: Hochreiter and Schmidhuber, 1997; Gers et al., 2000; Jozefowicz et al., "An Empirical Exploration of
     Recurrent Network Architectures", 2015 (the bias of f).
