@@ -48,6 +48,7 @@ FAMILIES = {
     "optimizers": "How weights follow gradients: `train.optimizer`.",
     "schedules": "How the step size changes over the run: `train.schedule`.",
     "averages": "Averages of the weights: `train.average`.",
+    "shuffles": "In which order an epoch has its rows: `train.shuffle`.",
     "trackers": "Who is told of a training beside TensorBoard: `train.track`.",
     "metrics": "What is scored: `evaluate.metrics`, `train.early_stop.monitor`, `require`.",
     "variants": "Smaller and faster forms of the network: `compress.try`.",

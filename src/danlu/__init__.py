@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from danlu.base.errors import DanluError, RecipeError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from danlu.pipeline import Result, run
     from danlu.recipe.reading import read_recipe
     from danlu.recipe.schema import Recipe
+    from danlu.train.observers import Observer
 
 __version__ = "0.1.0"
 
@@ -29,6 +31,7 @@ _HOMES = {
     "Bundle": "danlu.bundle.bundle",
     "DanluError": "danlu.base.errors",
     "Folds": "danlu.cross_validation",
+    "Observer": "danlu.train.observers",
     "Recipe": "danlu.recipe.schema",
     "RecipeError": "danlu.base.errors",
     "Result": "danlu.pipeline",
@@ -42,6 +45,7 @@ __all__ = [
     "Bundle",
     "DanluError",
     "Folds",
+    "Observer",
     "Recipe",
     "RecipeError",
     "Result",
@@ -55,7 +59,13 @@ __all__ = [
 
 
 def fit(
-    rows: Any, *, target: str, root: str | Path = "runs", progress: Progress | None = None, **sections: Any
+    rows: Any,
+    *,
+    target: str,
+    root: str | Path = "runs",
+    progress: Progress | None = None,
+    callbacks: Sequence[Observer] = (),
+    **sections: Any,
 ) -> Result:
     """Run all six steps on rows in memory.
 
@@ -64,6 +74,7 @@ def fit(
         target: the column to predict.
         root: the folder of all runs.
         progress: where work reports itself; by default nowhere.
+        callbacks: watch the training and may stop it, see `danlu.Observer`. They are no part of the recipe.
         sections: the recipe's other sections, as in YAML: `train={"epochs": 5}`, `require={"accuracy": ">= 0.9"}`.
 
     Returns:
@@ -84,7 +95,7 @@ def fit(
 
         rows = to_polars(rows)
     data = {**sections.pop("data", {}), "source": rows, "target": target}
-    return run(recipe_from({"data": data, **sections}), root=Path(root), progress=progress)
+    return run(recipe_from({"data": data, **sections}), root=Path(root), progress=progress, callbacks=callbacks)
 
 
 def __getattr__(name: str) -> Any:

@@ -10,14 +10,14 @@ again with the same command and goes on where it was.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from danlu.base.devices import need
-from danlu.base.errors import ParityError, RequirementError
+from danlu.base.errors import ParityError, RequirementError, TrainingError
 from danlu.base.files import code_version, fingerprint, write_json, write_text
 from danlu.base.progress import Progress, Quiet
 from danlu.base.runs import STEPS, Run, open_run
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from danlu.design.trained import Trained
     from danlu.evaluate.step import Scores
     from danlu.prepare.prepared import Prepared
+    from danlu.train.observers import Observer
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,12 @@ class Result:
 
 
 def run(
-    recipe: Recipe, *, root: Path = Path("runs"), progress: Progress | None = None, until: str = "deploy"
+    recipe: Recipe,
+    *,
+    root: Path = Path("runs"),
+    progress: Progress | None = None,
+    until: str = "deploy",
+    callbacks: Sequence[Observer] = (),
 ) -> Result:
     """Run a recipe's steps up to `until`, doing only what is not done yet.
 
@@ -69,6 +75,7 @@ def run(
         root: the folder of all runs; a new recipe, new data or new code gets a new run in it.
         progress: where work reports itself.
         until: the last step to run, one of `STEPS`.
+        callbacks: watch the training and may stop it; one that is finished already is not watched again.
 
     Raises:
         DanluError: a step cannot be done; all before it is kept.
@@ -80,10 +87,10 @@ def run(
     opened = open_run(Path(root), str(recipe.name), run_key(recipe), progress)
     with opened.locked():
         write_start(recipe, opened)
-        return _steps(recipe, opened, until)
+        return _steps(recipe, opened, until, callbacks)
 
 
-def _steps(recipe: Recipe, run: Run, until: str) -> Result:
+def _steps(recipe: Recipe, run: Run, until: str, callbacks: Sequence[Observer]) -> Result:
     """The six steps."""
     from danlu.prepare import prepare
 
@@ -110,12 +117,13 @@ def _steps(recipe: Recipe, run: Run, until: str) -> Result:
         return Result(run, tuple(done), prepared, network)
     from danlu.train import train
 
-    trained = step("train", lambda: train(recipe, network, prepared, run))
+    trained = step("train", lambda: train(recipe, network, prepared, run, callbacks))
     if until == "train":
         return Result(run, tuple(done), prepared, network, trained)
     from danlu.evaluate import evaluate
 
     scores = step("evaluate", lambda: evaluate(recipe, trained, prepared, run))
+    _track_scores(recipe, scores, run)
     if until == "evaluate":
         return _reported(Result(run, tuple(done), prepared, network, trained, scores))
     from danlu.compress import compress
@@ -132,6 +140,17 @@ def _steps(recipe: Recipe, run: Run, until: str) -> Result:
         error.where = error.where or str(run.folder / "report.html")
         raise
     return _reported(Result(run, tuple(done), prepared, network, trained, scores, deployed))
+
+
+def _track_scores(recipe: Recipe, scores: Scores, run: Run) -> None:
+    """Tell the tracker the test scores, where the recipe names one; one that does not take them is told of."""
+    if recipe.train.track is None:
+        return
+    try:
+        values = {name: one["value"] for name, one in scores.metrics["test"].items()}
+        recipe.train.track.build("trackers").log_scores(run.folder / "train", values)
+    except TrainingError as error:
+        run.progress.say(f"warning: {error.message}")
 
 
 def _reported(result: Result) -> Result:

@@ -156,10 +156,11 @@ def pace_lines(seen: Watched, width: int) -> list[str]:
     live = seen.live
     if not live.get("total_steps"):
         return []
-    share = min(1.0, live.get("count", 0) / live["total_steps"])
+    count = max([live.get("count", 0), *(row["step"] for row in seen.history[-1:])])
+    share = min(1.0, count / live["total_steps"])
     cells = max(10, min(40, width - 40))
     bar = "█" * round(share * cells)
-    epoch = min(live.get("epoch", 0) + (seen.state == "running"), live["epochs"])
+    epoch = min(max(live.get("epoch", 0), len(seen.history)) + (seen.state == "running"), live["epochs"])
     first = f"{bar}{'░' * (cells - len(bar))} {share:4.0%} · epoch {epoch} of {live['epochs']}"
     if seen.state != "running":
         return [first]

@@ -49,7 +49,7 @@ from danlu.recipe.sections import (
     SplitBy,
     SplitRecipe,
 )
-from danlu.recipe.training import EarlyStop, Engine, Train
+from danlu.recipe.training import EarlyStop, Engine, Statistics, Train
 
 __all__ = [
     "Choice",
@@ -70,6 +70,7 @@ __all__ = [
     "Section",
     "SplitBy",
     "SplitRecipe",
+    "Statistics",
     "Train",
     "parse_condition",
     "requirable",

@@ -9,6 +9,7 @@ from annotated_types import Ge, Gt
 from pydantic import BeforeValidator, Field, model_validator
 
 from danlu.recipe.components import Choice, Component, located, not_one_of, wrong
+from danlu.recipe.faults import describe_value
 from danlu.recipe.sections import MetricName, Section
 
 
@@ -45,9 +46,50 @@ class Engine(Section):
     compiled: bool | Literal["auto"] = "auto"
 
 
+class Statistics(Section):
+    """Gradients, weights, updates and activations, measured while training goes on.
+
+    Attributes:
+        every: steps between two that are measured; each costs about as much as two more steps.
+    """
+
+    every: Annotated[int, Ge(1)] = 50
+
+
 def _device(value: Any) -> Any:
     if isinstance(value, str) and not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", value):
         raise not_one_of(value, ("auto", "cpu", "cuda", "cuda:0", "mps"))
+    return value
+
+
+def _lr(value: Any) -> Any:
+    if value is not None and value != "find":
+        raise wrong(
+            f"is {describe_value(value)}; a number belongs to the optimizer", "set train.optimizer.lr, or write find"
+        )
+    return value
+
+
+_TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h)")
+_UNITS = {"s": 1, "m": 60, "h": 3600}
+
+
+def budget_seconds(text: str) -> float:
+    """`10m` as 600.0. Raises ValueError."""
+    match = _TIME.fullmatch(text.strip())
+    if not match or not float(match.group(1)):
+        raise ValueError(text)
+    return float(match.group(1)) * _UNITS[match.group(2)]
+
+
+def _budget(value: Any) -> Any:
+    if value is None:
+        return None
+    try:
+        budget_seconds(value)
+    except (AttributeError, ValueError):
+        message = f"must be a time such as 90s, 10m or 2h, not {describe_value(value)}"
+        raise wrong(message, "write a number above 0 and s, m or h") from None
     return value
 
 
@@ -56,9 +98,12 @@ class Train(Section):
 
     Attributes:
         optimizer: how weights follow gradients.
+        lr: `find` searches the optimizer's `lr` by a range test before the first step; none takes the optimizer's own.
         schedule: how the step size changes over the run.
         loss: what is made small; by default `mse` for a number and `cross_entropy` for classes.
         epochs: passes over the training rows; `auto` gives small data more of them.
+        budget: the time that training may take, such as `90s`, `10m` or `2h`: as many steps are taken as end well
+            inside it, their schedule finished, and no more than `epochs` has; none sets no time.
         batch_size: rows in a step; `auto` grows with the data from 32 to 512.
         accumulate: batches whose gradients are added up before one optimizer step.
         clip_norm: largest norm of all gradients together; none does not clip.
@@ -68,18 +113,25 @@ class Train(Section):
         class_weights: `balanced` weights rows by the inverse share of their class; or class → weight.
         sampling: which rows make an epoch: `uniform`, each once; or `balanced`, as many rows, but every class the same
             number of them: rows of rare classes come several times, those of common ones now and then.
+        shuffle: how the rows of an epoch are put in order: `full`, all together; or in `blocks`, which takes little
+            memory however many there are; `auto` takes blocks past 1 GiB of encoded training rows.
         average: an average of the weights that is scored, kept and exported in their stead; none keeps the weights.
         early_stop: when to stop before the last epoch; none runs them all.
         engine: what does a step's arithmetic: `auto`, what is fastest here; `plain`, the reference: one thread, fp32,
             torch's autograd; or each part by itself.
         device: where the network is trained: auto, cpu, cuda, cuda:0 (a card by its number) or mps.
         checkpoint_s: seconds between two checkpoints within an epoch; each epoch's end writes one too.
+        statistics: measures gradients, weights, updates and activations of some steps; none measures nothing. The
+            weights come out the same either way.
+        track: who is told of parameters and epochs beside TensorBoard; none tells nobody.
     """
 
     optimizer: Annotated[Choice, Component("optimizers", default="adamw")] = Choice(name="adamw")
+    lr: Annotated[Literal["find"] | None, BeforeValidator(_lr)] = None
     schedule: Annotated[Choice, Component("schedules", default="cosine")] = Choice(name="cosine")
     loss: Annotated[Choice, Component("losses")] | None = None
     epochs: Annotated[int, Ge(1)] | Literal["auto"] = "auto"
+    budget: Annotated[str | None, BeforeValidator(_budget)] = None
     batch_size: Annotated[int, Ge(1)] | Literal["auto"] = "auto"
     accumulate: Annotated[int, Ge(1)] = 1
     clip_norm: Annotated[float, Gt(0)] | None = None
@@ -88,11 +140,14 @@ class Train(Section):
     decay: Literal["matrices", "all"] = "matrices"
     class_weights: Literal["balanced"] | dict[str, Annotated[float, Gt(0)]] | None = None
     sampling: Literal["uniform", "balanced"] = "uniform"
+    shuffle: Annotated[Choice, Component("shuffles", default="blocks")] = Choice(name="auto")
     average: Annotated[Choice, Component("averages")] | None = None
     early_stop: EarlyStop | None = Field(default_factory=EarlyStop)
     engine: Literal["auto", "plain"] | Engine = "auto"
     device: Annotated[str, BeforeValidator(_device)] = "auto"
     checkpoint_s: Annotated[float, Gt(0)] = 30.0
+    statistics: Statistics | None = None
+    track: Annotated[Choice, Component("trackers")] | None = None
 
     @model_validator(mode="after")
     def _decays_something(self) -> Self:

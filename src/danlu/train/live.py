@@ -38,7 +38,7 @@ class Live(Observer):
 
     def epoch_ended(self, history: History) -> None:
         """Nothing is written: the epoch is in `history.jsonl`."""
-        self.facts |= {"epoch": len(history)}
+        self.facts |= {"epoch": len(history), "count": history[-1]["step"]}
 
     def ended(self, ending: Ending) -> None:
         """Write how it ended."""

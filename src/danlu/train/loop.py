@@ -11,9 +11,9 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -27,21 +27,23 @@ from danlu.base.progress import Task as ProgressTask
 from danlu.design.forward import outputs
 from danlu.design.network import Network
 from danlu.evaluate.score import score
-from danlu.prepare.prepared import Split
+from danlu.prepare.prepared import Finding, Split
 from danlu.recipe.schema import Train
 from danlu.tasks.losses import Loss
 from danlu.train.averages import Average, averaged
 from danlu.train.batches import Batch, batches, row_order
+from danlu.train.budget import Budget
 from danlu.train.dense import Dense
 from danlu.train.engine import Engine
 from danlu.train.flat import FlatParameters, plain_weights
 from danlu.train.gradients import Autograd, Gradients, compiled, target_of
 from danlu.train.nonfinite import refuse
-from danlu.train.observers import Observer
+from danlu.train.observers import Beginning, Inside, Observers, Step, Stop
 from danlu.train.optimizers import Optimizer, segments
+from danlu.train.pace import Meter, note
 from danlu.train.plan import Plan
 from danlu.train.schedules import Schedule
-from danlu.train.state import Position, load_checkpoint, save_checkpoint
+from danlu.train.state import LOWEST, Position, load_checkpoint, save_checkpoint
 
 LAST = "last.safetensors"
 _MEASURED = 16_384  # training rows behind a batch norm's running means: their error is below a hundredth of a deviation
@@ -80,7 +82,11 @@ class Loop:
         seed: the recipe's.
         folder: where checkpoints go.
         inputs: fingerprint of the step.
-        observers: hear of every epoch.
+        observers: watch, and may ask to stop.
+        meter: tells how fast it is; none is made without the peak of the machine.
+        settle: what is still to be found out when all is set up, before the first step is taken.
+        budget: the time that training may take; or None.
+        findings: what was noticed so far.
     """
 
     network: Network
@@ -99,7 +105,11 @@ class Loop:
     folder: Path
     inputs: str
     average: Average | None = None
-    observers: Sequence[Observer] = ()
+    observers: Observers = field(default_factory=Observers)
+    meter: Meter | None = None
+    settle: Callable[[Loop], None] | None = None
+    budget: Budget | None = None
+    findings: list[Finding] = field(default_factory=list)
     position: Position = field(default_factory=Position)
 
     def start(self) -> Position:
@@ -116,9 +126,27 @@ class Loop:
         self.flat.refresh()
         self.position = found or Position(schedule=self.schedule.start())
         self.gradients = self._gradients()
-        if found and found.history:
-            self._tell()
+        if self.settle:
+            self.settle(self)
+        self.observers.started(self._beginning())
+        if self.position.history and not self.position.step and not self.position.stopped:
+            self._heed(self.observers.epoch_ended(self.position.history))  # a kill may have come before the answer
         return self.position
+
+    def _beginning(self) -> Beginning:
+        """What observers are told at first."""
+        return Beginning(
+            folder=self.folder,
+            options={**self.section.model_dump(mode="json"), "seed": self.seed, "plan": asdict(self.plan)},
+            epochs=self.plan.epochs,
+            total_steps=self.plan.total_steps,
+            step_rows=self.plan.step_rows,
+            num_rows=self.training.num_rows,
+            parameters=sum(parameter.numel() for parameter in self.network.parameters()),
+            monitor=self.monitor.name,
+            count=self.position.count,
+            history=tuple(self.position.history),
+        )
 
     def _gradients(self) -> Gradients:
         """The way to take gradients that the engine names."""
@@ -132,6 +160,7 @@ class Loop:
         self.progress, self.shown = progress, self.position.count
         self.saved_at = self.shown_at = time.monotonic()
         self.clock = time.monotonic() - self.position.seconds
+        self.meter = self.meter or Meter(self.training.num_rows, self.monitor.name)
         try:
             while self.position.epoch < self.plan.epochs and not self.position.stopped:
                 self.epoch()
@@ -143,26 +172,43 @@ class Loop:
         """The steps of the epoch under way that are left."""
         self.network.train()
         at = self.position
-        for batch in self._batches(at.epoch, self.plan.step_rows, at.step):
-            loss = self.step(batch)
+        for batch in self.batches(at.epoch, self.plan.step_rows, at.step):
+            if at.count >= self.plan.total_steps:
+                break
+            loss = self.step(batch) if at.count + 1 != self.observers.next_step else self._watched(batch)
             at.loss_sum += loss * len(batch.rows)
             at.loss_rows += len(batch.rows)
             at.step, at.count = batch.step + 1, at.count + 1
+            if loss > at.worst_loss:
+                at.worst_loss, at.worst_step = loss, at.count
+            if self.budget:
+                self.plan = self.budget.check(self.plan, at.count)
             self._show()
+            if at.stopped:
+                break
             if time.monotonic() - self.saved_at > self.section.checkpoint_s:
                 self.save()
 
-    def _batches(self, epoch: int, rows: int, first_step: int = 0) -> Iterator[Batch]:
+    def batches(self, epoch: int, rows: int, first_step: int = 0) -> Generator[Batch, None, None]:
         """The epoch's rows, so many at a time."""
-        order = row_order(self.training, self.seed, epoch, self.section.sampling)
+        order = row_order(self.training, self.seed, epoch, self.section.sampling, self.plan.blocks)
         return batches(self.training, order, step_rows=rows, first_step=first_step, device=self.plan.device)
 
     def step(self, batch: Batch) -> float:
         """One optimizer step; gives the mean loss of its rows."""
+        with torch.no_grad():
+            return self._step(batch)
+
+    def _step(self, batch: Batch) -> float:
         total = self.gradients.take(batch)
         # A sum tells of every number that is none, in one pass; the weights are still those that the step began with.
         if not math.isfinite(total) or not math.isfinite(self.flat.gradients.sum().item()):
             refuse(self, batch, total)
+        self.move(self.lr())
+        return total
+
+    def move(self, lr: float) -> None:
+        """Move the weights by the gradients that were taken."""
         if self.section.l1:
             first = slice(0, self.num_decayed)
             self.flat.gradients[first].add_(self.flat.values[first].sign(), alpha=self.section.l1)
@@ -171,14 +217,27 @@ class Loop:
         if self.section.clip_norm:
             norm = self.flat.gradients.norm()
             self.flat.gradients.mul_((self.section.clip_norm / (norm + 1e-6)).clamp(max=1.0))
-        lr = self.lr()
         with torch.no_grad():
             for segment in self.segments:
                 self.optimizer.step(segment, lr, self.position.count + 1)
             self.flat.refresh()
             if self.average and self.average.each_step:
                 self._average(self.average)
-        return total
+
+    def _watched(self, batch: Batch) -> float:
+        """The same step, for observers that asked for it."""
+        self.observers.step_begins(Inside(network=self.network, flat=self.flat, inputs=batch.inputs))
+        loss, lr, count = self.step(batch), self.lr(), self.position.count + 1
+        seconds = time.monotonic() - self.clock
+        step = Step(epoch=self.position.epoch, count=count, loss=loss, lr=lr, seconds=seconds)
+        self._heed(self.observers.step_ended(step), count)
+        return loss
+
+    def _heed(self, stop: Stop | None, count: int | None = None) -> None:
+        """Note that an observer asked to stop, after so many steps."""
+        if stop is not None:
+            at = self.position
+            at.stopped, at.stop = True, {**asdict(stop), "step": at.count if count is None else count}
 
     def _average(self, average: Average) -> None:
         """Take the weights into their average."""
@@ -196,15 +255,18 @@ class Loop:
         lr = self.optimizer.lr * self.schedule.factor(at.count - 1, self.plan.total_steps, at.schedule)
         at.seconds = time.monotonic() - self.clock
         row: dict[str, Any] = {"epoch": at.epoch, "step": at.count, "lr": lr, "loss": at.loss_sum / at.loss_rows}
+        row |= {"step_loss_max": at.worst_loss, "step_of_max": at.worst_step}
         with self.flat.full(), self._kept():
-            row |= self._validate() | {"seconds": round(at.seconds, 3)}
+            row |= self.validate() | {"seconds": round(at.seconds, 3)}
             watched = self.monitor.loss(row[self.monitor.name] if row[self.monitor.name] is not None else math.nan)
             at.history.append(row)
             at.schedule = self.schedule.observe(watched, at.schedule)
             self._judge(watched)
-        at.epoch, at.step, at.loss_sum, at.loss_rows = at.epoch + 1, 0, 0.0, 0
+        at.epoch, at.step, at.loss_sum, at.loss_rows, at.worst_loss = at.epoch + 1, 0, 0.0, 0, LOWEST
         self.save()
-        self._tell()
+        if stop := self.observers.epoch_ended(at.history):
+            self._heed(stop)
+            self.save()
 
     def _kept(self) -> AbstractContextManager[None]:
         """The network with the weights that are scored and kept: their average, where it has begun."""
@@ -215,7 +277,7 @@ class Loop:
         if not at.averaged:
             return nullcontext()
         size = self.plan.batch_size
-        sized = self._batches(at.epoch, size)
+        sized = self.batches(at.epoch, size)
         rows = (batch.inputs for batch in islice(sized, -(-_MEASURED // size)) if len(batch.rows) > 1 or not batch.step)
         return averaged(self.network, self.flat, self.slots["average"], rows)
 
@@ -229,7 +291,7 @@ class Loop:
         else:
             at.bad_epochs += 1
         waits = self.average is not None and not at.averaged
-        at.stopped = early_stop is not None and not waits and at.bad_epochs >= early_stop.patience
+        at.stopped |= early_stop is not None and not waits and at.bad_epochs >= early_stop.patience
 
     def save(self) -> None:
         """Write the checkpoint."""
@@ -238,7 +300,7 @@ class Loop:
         save_checkpoint(last, self.flat, self.network, self.slots, self.position, self.inputs)
         self.saved_at = time.monotonic()
 
-    def _validate(self) -> dict[str, float | None]:
+    def validate(self) -> dict[str, float | None]:
         """Loss and metrics on the validation split."""
         task, encoded, link = self.network.task, self.validation.target, self.network.link
         with torch.no_grad():
@@ -249,18 +311,16 @@ class Loop:
         values = score(task, [*self.metrics], task.truth(encoded), task.answers(found))
         return {"validation_loss": loss, **{name: None if math.isnan(v) else v for name, v in values.items()}}
 
-    def _tell(self) -> None:
-        for observer in self.observers:
-            observer.epoch_ended(self.position.history)
-
     def _show(self) -> None:
         """Tell of progress ten times a second at most: a bar costs more than a small step."""
-        now = time.monotonic()
-        if now - self.shown_at > 0.1 or self.position.step == self.plan.steps_per_epoch:
-            at, self.shown_at = self.position, now
-            last = at.history[-1] if at.history else {}
-            watched = last.get(self.monitor.name)
-            note = f"epoch {at.epoch + 1}/{self.plan.epochs} · loss {at.loss_sum / at.loss_rows:.4f}"
-            note += f" · {self.monitor.name} {watched:.4f}" if watched is not None else ""
-            self.progress.advance(at.count - self.shown, note)
+        now, at = time.monotonic(), self.position
+        due = now - self.shown_at > 0.1
+        if due or at.step == self.plan.steps_per_epoch:
+            assert self.meter
+            value = at.history[-1].get(self.monitor.name) if at.history else None
+            pace = self.meter.read(self.plan, at.epoch, at.step, at.loss_sum / at.loss_rows, value)
+            self.progress.advance(at.count - self.shown, note(pace))
             self.shown = at.count
+            if due:
+                self.shown_at = now
+                self.observers.progressed(pace)

@@ -78,7 +78,8 @@ def observed(loop: Loop) -> Iterator[None]:
     if stop:
         loop.observers.ended(Ending(state="stopped", reason=f"{stop['by']}: {stop['reason']}"))
     else:
-        loop.observers.ended(Ending(state="finished"))
+        early = "it no longer got better" if loop.position.stopped else ""
+        loop.observers.ended(Ending(state="finished", reason=early))
 
 
 def notice(loop: Loop) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from danlu.base.seeds import epoch_order, generator
 from danlu.prepare.prepared import Split
-from danlu.train.shuffles import Auto, Blocks, Shuffle
+from danlu.train.shuffles import Blocks
 
 Sampling = Literal["uniform", "balanced"]
 
@@ -38,7 +38,7 @@ def row_bytes(split: Split) -> int:
     return sum(array.itemsize * int(np.prod(array.shape[1:])) for array in arrays)
 
 
-def row_order(split: Split, seed: int, epoch: int, sampling: Sampling, shuffle: Shuffle | None = None) -> Order:
+def row_order(split: Split, seed: int, epoch: int, sampling: Sampling, blocks: Blocks | None = None) -> Order:
     """(N,) int64 rows of the split that make an epoch, N of them: a pure function of the arguments.
 
     Args:
@@ -46,13 +46,11 @@ def row_order(split: Split, seed: int, epoch: int, sampling: Sampling, shuffle: 
         seed: the recipe's.
         epoch: from 0.
         sampling: `uniform`, every row once; or `balanced`, every class equally often, see `balanced_order`.
-        shuffle: whether rows are permuted as a whole or in blocks; by default the split's size says.
+        blocks: what rows are shuffled in; None shuffles them all together.
     """
-    size = row_bytes(split)
-    blocks = (shuffle or Auto()).blocks(size * split.num_rows)
     if blocks is not None:
         drawn = Drawn(draw_balanced(seed, epoch, split.target)) if sampling == "balanced" else None
-        return block_order(seed, epoch, split.num_rows, size, blocks, drawn)
+        return block_order(seed, epoch, split.num_rows, row_bytes(split), blocks, drawn)
     if sampling == "uniform":
         return epoch_order(seed, epoch, split.num_rows)
     return balanced_order(seed, epoch, np.asarray(split.target))

@@ -13,6 +13,7 @@ from danlu.base.devices import choose_device
 from danlu.design.description import Description
 from danlu.recipe.schema import Train
 from danlu.train.batches import num_steps
+from danlu.train.shuffles import Blocks
 
 _STEPS = 6_000  # steps after which small tables have long stopped getting better
 _OPERATIONS = 4e12  # forward operations: minutes, not hours, on two cores
@@ -28,6 +29,8 @@ class Plan:
         step_rows: rows of one optimizer step: batch_size × accumulate.
         epochs: at most.
         steps_per_epoch: optimizer steps.
+        blocks: what the training rows are shuffled in; None shuffles them all together.
+        limit: optimizer steps after which training ends, though the last epoch has more; None leaves all epochs whole.
     """
 
     device: str
@@ -35,11 +38,14 @@ class Plan:
     step_rows: int
     epochs: int
     steps_per_epoch: int
+    blocks: Blocks | None = None
+    limit: int | None = None
 
     @property
     def total_steps(self) -> int:
         """Optimizer steps of all epochs."""
-        return self.epochs * self.steps_per_epoch
+        whole = self.epochs * self.steps_per_epoch
+        return whole if self.limit is None else min(whole, self.limit)
 
 
 def make_plan(section: Train, description: Description, num_rows: int) -> Plan:
@@ -55,7 +61,8 @@ def make_plan(section: Train, description: Description, num_rows: int) -> Plan:
     step_rows = batch_size * section.accumulate
     steps = num_steps(num_rows, step_rows)
     epochs = section.epochs if section.epochs != "auto" else auto_epochs(steps, num_rows, description.flops)
-    return Plan(device, batch_size, step_rows, epochs, steps)
+    blocks = section.shuffle.build("shuffles").blocks(description.row_bytes * num_rows)
+    return Plan(device, batch_size, step_rows, epochs, steps, blocks)
 
 
 def auto_batch_size(num_rows: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from torch import Tensor, nn
 from danlu.base.errors import RunError
 from danlu.base.files import write_bytes
 from danlu.train.flat import FlatParameters
+
+LOWEST = -sys.float_info.max  # JSON has no infinity
 
 
 @dataclass
@@ -33,7 +36,10 @@ class Position:
         bad_epochs: epochs since then.
         history: one mapping for each finished epoch.
         averaged: how many weights have entered their average.
-        stopped: whether early stopping has ended the run.
+        stopped: whether early stopping or an observer has ended the run.
+        stop: which observer did (`by`), its `reason`, after how many steps (`step`); none where none did.
+        worst_loss: the largest loss of a step of the epoch so far.
+        worst_step: after how many steps in all it came.
         seconds: spent on training so far, in all starts.
     """
 
@@ -49,6 +55,9 @@ class Position:
     history: list[dict[str, Any]] = field(default_factory=list)
     averaged: int = 0
     stopped: bool = False
+    stop: dict[str, Any] | None = None
+    worst_loss: float = LOWEST
+    worst_step: int = 0
     seconds: float = 0.0
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +22,25 @@ from danlu.design.description import describe
 from danlu.design.network import Network
 from danlu.design.trained import Trained
 from danlu.evaluate.score import chosen, metric
+from danlu.prepare.findings import from_json
 from danlu.prepare.prepared import Prepared, Split
 from danlu.recipe.schema import Recipe
 from danlu.tasks.losses import Loss, loss_for
 from danlu.train.engine import Engine, engine_for
 from danlu.train.flat import load_weights
 from danlu.train.loop import LAST, Loop, Monitor
-from danlu.train.observers import JsonLines, Observer, TensorBoard
+from danlu.train.noticing import meter, notice, observed, watching
+from danlu.train.observers import JsonLines, Observer, Observers
+from danlu.train.orders import class_counts
 from danlu.train.plan import Plan, class_weights, make_plan
+from danlu.train.settling import FILES, budget_for, settle
 
 VALIDATION_LOSS = "validation_loss"
 
 
-def train(recipe: Recipe, network: Network, prepared: Prepared, run: Run) -> Trained:
+def train(
+    recipe: Recipe, network: Network, prepared: Prepared, run: Run, callbacks: Sequence[Observer] = ()
+) -> Trained:
     """Train a network on the training split, or take up what is there.
 
     Args:
@@ -41,6 +48,7 @@ def train(recipe: Recipe, network: Network, prepared: Prepared, run: Run) -> Tra
         network: with its start weights; it is changed in place and ends with the best epoch's.
         prepared: the encoded splits.
         run: checkpoints, `history.jsonl` and TensorBoard's files go to `train/`.
+        callbacks: watch beside the recipe's own observers. A training that is finished already is not watched again.
 
     Raises:
         NonFiniteLossError: the loss became NaN or infinite.
@@ -51,16 +59,19 @@ def train(recipe: Recipe, network: Network, prepared: Prepared, run: Run) -> Tra
     plan = make_plan(recipe.train, describe(network), training.num_rows)
     inputs = _inputs(recipe, network, prepared, plan)
     if (result := run.finished("train", inputs)) is None:
-        result = _fit(recipe, network, prepared, training, plan, inputs, run)
+        result = _fit(recipe, network, prepared, training, plan, inputs, run, callbacks)
     weights = folder / "best.safetensors"
     load_weights(network, load_file(weights))
     network.eval()
     history = tuple(read_json(folder / "history.json"))
-    return Trained(network, weights, result["weights_hash"], history, result["best_epoch"], inputs, result["facts"])
+    findings = from_json(read_json(folder / "findings.json"))
+    return Trained(
+        network, weights, result["weights_hash"], history, result["best_epoch"], inputs, result["facts"], findings
+    )
 
 
 def _inputs(recipe: Recipe, network: Network, prepared: Prepared, plan: Plan) -> str:
-    section = recipe.train.model_dump(mode="json", exclude={"checkpoint_s"})
+    section = recipe.train.model_dump(mode="json", exclude={"checkpoint_s", "statistics", "track"})
     metrics = recipe.evaluate.metrics
     return fingerprint(
         section,
@@ -75,34 +86,49 @@ def _inputs(recipe: Recipe, network: Network, prepared: Prepared, plan: Plan) ->
 
 
 def _fit(
-    recipe: Recipe, network: Network, prepared: Prepared, training: Split, plan: Plan, inputs: str, run: Run
+    recipe: Recipe,
+    network: Network,
+    prepared: Prepared,
+    training: Split,
+    plan: Plan,
+    inputs: str,
+    run: Run,
+    callbacks: Sequence[Observer],
 ) -> dict[str, Any]:
     """Run the loop to its end and record the step."""
     started, folder = time.monotonic(), run.step("train")
+    budget = budget_for(recipe.train, folder, inputs)
     engine = _engine(recipe, network, plan, folder)
-    board = TensorBoard(folder)
-    observers = (JsonLines(folder / "history.jsonl"), board)
+    observers = Observers(watching(recipe, run, inputs, callbacks), run.progress.say)
     loop = make_loop(recipe, network, training, prepared.split("validation"), plan, engine, folder, inputs, observers)
+    loop.budget, loop.settle = budget, partial(settle, say=run.progress.say)
     with settled(engine):
-        position = loop.start()
-        if position.count:
-            run.progress.say(f"train: going on from epoch {position.epoch + 1}, step {position.step + 1}")
-        with run.progress.task("train", plan.total_steps, position.count) as task:
-            loop.fit(task)
-    board.close()
+        with observed(loop):
+            loop.meter = meter(loop)
+            position = loop.start()
+            if position.count:
+                run.progress.say(f"train: going on from epoch {position.epoch + 1}, step {position.step + 1}")
+            with run.progress.task("train", loop.plan.total_steps, position.count) as task:
+                loop.fit(task)
+        load_weights(network, load_file(folder / "best.safetensors"))
+        notice(loop)
+    JsonLines(folder / "history.jsonl").epoch_ended(loop.position.history)  # whole, whatever befell the observers
     write_json(folder / "history.json", loop.position.history)
     at, weights = loop.position, folder / "best.safetensors"
     facts = {
-        **asdict(plan),
+        **asdict(loop.plan),
+        "lr": loop.optimizer.lr,
         "engine": engine.to_json(),
         "steps": at.count,
         "seconds": round(at.seconds, 3),
         "monitor": loop.monitor.name,
     }
     facts |= {"epochs_run": at.epoch, "stopped_early": at.stopped, "python": sys.version.split()[0]}
-    facts |= {"rows_per_second": round(at.epoch * training.num_rows / max(at.seconds, 1e-9))}
+    rows = at.count / plan.steps_per_epoch * training.num_rows
+    facts |= {"rows_per_second": round(rows / max(at.seconds, 1e-9))}
     result = {"weights_hash": hash_file(weights), "best_epoch": at.best_epoch, "facts": facts}
-    outputs = [weights, *(folder / name for name in ("engine.json", "history.json", "history.jsonl"))]
+    outputs = [weights, *(folder / name for name in ("engine.json", "findings.json", "history.json", "history.jsonl"))]
+    outputs += [folder / name for name in FILES if (folder / name).is_file()]
     return run.finish("train", inputs, outputs, result, seconds=time.monotonic() - started)
 
 
@@ -139,7 +165,7 @@ def make_loop(
     engine: Engine,
     folder: Path,
     inputs: str = "",
-    observers: Sequence[Observer] = (),
+    observers: Observers | None = None,
 ) -> Loop:
     """The loop that a recipe asks for, on the plan's device; run it within `settled`.
 
@@ -168,7 +194,7 @@ def make_loop(
         seed=recipe.seed,
         folder=folder,
         inputs=inputs,
-        observers=observers,
+        observers=observers or Observers(),
     )
 
 
@@ -211,9 +237,7 @@ def _class_weights(recipe: Recipe, network: Network, training: Split) -> torch.T
         message = f"is set, but the target {network.schema.target.name} is a number"
         raise RecipeError([Fault(path="train.class_weights", message=message, hint="leave it out")])
     labels = network.schema.target.labels
-    counts: Mapping[str, int] = dict(
-        zip(labels, np.bincount(training.target, minlength=len(labels)).tolist(), strict=True)
-    )
+    counts: Mapping[str, int] = dict(zip(labels, class_counts(training.target, len(labels)).tolist(), strict=True))
     weights = class_weights(recipe.train, counts)
     assert weights is not None
     return torch.tensor([weights[label] for label in labels], device=next(network.parameters()).device)
