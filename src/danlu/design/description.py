@@ -43,6 +43,7 @@ class Description:
         flops: operations of all matrix products of one row forward (a multiply-add counts two).
         memory_mb: training memory for a batch: weights, gradients, two moments, and activations kept for backward.
         batch_size: the batch that `memory_mb` is for.
+        row_bytes: of a row's encoded inputs.
     """
 
     layers: tuple[Layer, ...]
@@ -50,6 +51,7 @@ class Description:
     flops: int
     memory_mb: float
     batch_size: int
+    row_bytes: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """As `design/design.json` holds it."""
@@ -105,7 +107,8 @@ def describe(network: Network, batch_size: int = 256) -> Description:
     inputs = sum(int(torch.tensor(spec.shape).prod()) for spec in network.schema.input_specs)
     memory = 4 * (4 * parameters + 2 * batch_size * (values + inputs)) / 2**20
     flops = sum(layer.flops for layer in layers)
-    return Description(tuple(layers), parameters, flops, round(memory, 2), batch_size)
+    row_bytes = sum(one.numel() * one.element_size() for one in example_inputs(network.schema, 1).values())
+    return Description(tuple(layers), parameters, flops, round(memory, 2), batch_size, row_bytes)
 
 
 def flops_of(module: nn.Module, given: Tensor | None, output: Tensor) -> int:

@@ -142,6 +142,8 @@ def test_every_component_and_every_option_is_described(schema: dict[str, Any]) -
         "optimizers",
         "schedules",
         "averages",
+        "shuffles",
+        "trackers",
         "metrics",
         "variants",
         "exporters",

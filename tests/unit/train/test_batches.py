@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from danlu.base.errors import DataError
 from danlu.prepare.prepared import Split
-from danlu.train.batches import Batch, batches, num_steps
+from danlu.train.batches import Batch, Share, batches, num_steps
 from danlu.train.orders import Order, row_order
 from danlu.train.shuffles import Blocks
 
@@ -77,19 +77,31 @@ def test_every_row_comes_once_and_seeking_equals_replay(
         same(list(batches(data, order, step_rows=step_rows, first_step=first)), found[first:])
 
 
-@given(st.integers(1, 300), st.integers(1, 50), st.integers(1, 6), orders, st.sampled_from(["uniform", "balanced"]))
-def test_workers_share_every_step(
-    num_rows: int, step_rows: int, workers: int, shuffle: Blocks | None, sampling: str
+@given(
+    st.integers(1, 300), st.integers(1, 50), st.integers(1, 4), st.integers(1, 6), orders,
+    st.sampled_from(["uniform", "balanced"]),
+)  # fmt: skip
+def test_workers_share_every_batch_of_every_step(
+    num_rows: int, batch_rows: int, accumulate: int, workers: int, shuffle: Blocks | None, sampling: str
 ) -> None:
-    data = split(num_rows)
+    data, step_rows = split(num_rows), batch_rows * accumulate
     order = row_order(data, 1, 0, sampling, shuffle)  # type: ignore[arg-type]
     alone = list(batches(data, order, step_rows=step_rows))
-    shares = [list(batches(data, order, step_rows=step_rows, rank=rank, workers=workers)) for rank in range(workers)]
-    for step, parts in zip(alone, zip(*shares, strict=True), strict=True):
-        np.testing.assert_array_equal(np.concatenate([part.rows for part in parts]), step.rows)
-        sizes = [len(part.rows) for part in parts]
-        assert max(sizes) - min(sizes) <= 1
-        for part in parts:
+    shares = [Share(rank, workers, batch_rows) for rank in range(workers)]
+    found = [list(batches(data, order, step_rows=step_rows, share=share)) for share in shares]
+    for step, parts in zip(alone, zip(*found, strict=True), strict=True):
+        spans = [share.spans(len(step.rows)) for share in shares]
+        for index, batch in enumerate(step.parts(batch_rows)):
+            own = [step.rows[slice(*span[index][:2])] for span in spans]
+            sizes = [len(rows) for rows in own]
+            if len(batch.rows) < workers:
+                assert all(np.array_equal(rows, batch.rows) for rows in own)
+            else:
+                np.testing.assert_array_equal(np.concatenate(own), batch.rows)
+                assert max(sizes) - min(sizes) <= 1
+            assert {span[index][2] for span in spans} == {len(batch.rows) < workers or workers == 1}
+        for part, share in zip(parts, shares, strict=True):
+            np.testing.assert_array_equal(part.rows, step.rows[share.places(len(step.rows))])
             check(part, data)
 
 
@@ -174,7 +186,7 @@ def test_seeking_far_into_a_large_set_costs_a_window() -> None:
     inputs = {"scalars": np.broadcast_to(np.float32(1), (300_000_000, 60))}
     data = Split(inputs, np.broadcast_to(np.int32(0), (300_000_000,)), np.zeros(0))
     started = time.monotonic()
-    order = row_order(data, 0, 0, "uniform")
+    order = row_order(data, 0, 0, "uniform", Blocks())
     far = order[256_000_000:256_000_256]
     assert time.monotonic() - started < 2
     assert len(np.unique(far)) == 256

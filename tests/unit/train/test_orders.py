@@ -5,10 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from danlu.base.errors import RecipeError
 from danlu.base.seeds import epoch_order
+from danlu.design.description import Description
 from danlu.prepare.prepared import Split
 from danlu.train.orders import BlockOrder, Drawn, balanced_order, class_counts, draw_balanced, row_order
-from danlu.train.shuffles import IN_MEMORY_BYTES, Auto, Blocks, Full
+from danlu.train.plan import make_plan
+from danlu.train.shuffles import IN_MEMORY_BYTES, Blocks
+from tests.small import recipe
 
 
 def wide(num_rows: int, width: int) -> Split:
@@ -19,19 +23,24 @@ def wide(num_rows: int, width: int) -> Split:
 
 def test_small_sets_are_permuted_as_a_whole() -> None:
     data = wide(1000, 3)
-    for shuffle in (None, Auto(), Full()):
-        np.testing.assert_array_equal(row_order(data, 7, 3, "uniform", shuffle), epoch_order(7, 3, 1000))  # type: ignore[arg-type]
+    np.testing.assert_array_equal(row_order(data, 7, 3, "uniform"), epoch_order(7, 3, 1000))  # type: ignore[arg-type]
     codes = Split(data.inputs, np.arange(1000, dtype=np.int32) % 3, data.rows)
     np.testing.assert_array_equal(row_order(codes, 7, 3, "balanced"), balanced_order(7, 3, codes.target))  # type: ignore[arg-type]
 
 
-def test_the_size_alone_decides() -> None:
-    width = 1000
-    rows = IN_MEMORY_BYTES // (4 * width + 4)
-    assert isinstance(row_order(wide(rows, width), 0, 0, "uniform"), np.ndarray)
-    assert isinstance(row_order(wide(rows + 1, width), 0, 0, "uniform"), BlockOrder)
-    assert isinstance(row_order(wide(rows + 1, width), 0, 0, "uniform", Full()), np.ndarray)
+def test_the_size_alone_decides_or_the_recipe() -> None:
+    def blocks(shuffle: object, rows: int) -> Blocks | None:
+        section = recipe(train={"device": "cpu", "shuffle": shuffle}).train
+        return make_plan(section, Description((), 1, 1, 1.0, 1, row_bytes=1024), rows).blocks
+
+    assert blocks("auto", IN_MEMORY_BYTES // 1024) is None
+    assert blocks("auto", IN_MEMORY_BYTES // 1024 + 1) == Blocks()
+    assert blocks("full", 10**9) is None
+    assert blocks("blocks", 10) == Blocks()
+    assert blocks({"window_mb": 16}, 10) == Blocks(window_mb=16)
     assert isinstance(row_order(wide(10, 1), 0, 0, "uniform", Blocks()), BlockOrder)
+    with pytest.raises(RecipeError, match="is block, which is not one of auto, full, blocks"):
+        blocks("block", 10)
 
 
 @given(st.integers(1, 3000), st.integers(1, 200), st.integers(1, 20), st.data())
