@@ -26,6 +26,7 @@ Reduction = Literal["mean", "sum"]
 
 _CLASSES = ("binary", "multiclass")
 _NUMBER = ("regression",)
+_SUM, _NO_CLASS = 2, -100  # how torch's own kernels are told of a sum, and of a code that is none
 
 
 class Loss(Protocol):
@@ -211,21 +212,20 @@ class CrossEntropy:
 
         if self.label_smoothing:
             return None
-        codes_B = target_B.long()
-        weights_B = None if class_weights_K is None else class_weights_K[codes_B]
         if scores_BK.shape[1] == 1:
-            logits_B = scores_BK[:, 0]
-            losses_B = torch.nn.functional.softplus(logits_B, threshold=88) - logits_B * codes_B
-            gradient_BK = scores_BK.sigmoid().sub_(codes_B[:, None])
-        else:
-            log_p_BK = torch.log_softmax(scores_BK, 1)
-            rows_B1 = codes_B[:, None]
-            losses_B = log_p_BK.gather(1, rows_B1)[:, 0].neg_()
-            gradient_BK = log_p_BK.exp_()
-            gradient_BK.scatter_add_(1, rows_B1, gradient_BK.new_full((1, 1), -1.0).expand_as(rows_B1))
-        if weights_B is None:
-            return float(losses_B.sum() / divisor), gradient_BK.div_(divisor)
-        return float(losses_B.dot(weights_B) / divisor), gradient_BK.mul_((weights_B / divisor)[:, None])
+            weights_B1 = None if class_weights_K is None else class_weights_K[target_B.long(), None]
+            truth_B1 = target_B.to(scores_BK.dtype)[:, None]
+            loss = torch.binary_cross_entropy_with_logits(scores_BK, truth_B1, weights_B1, None, _SUM)
+            gradient_BK = scores_BK.sigmoid().sub_(truth_B1)
+            return loss.item() / float(divisor), gradient_BK.mul_(
+                1 / divisor if weights_B1 is None else weights_B1 / divisor
+            )
+        aten, codes_B = torch.ops.aten, target_B.long()  # the kernels that autograd calls
+        log_p_BK = torch.log_softmax(scores_BK, 1)
+        loss, weight = aten.nll_loss_forward(log_p_BK, codes_B, class_weights_K, _SUM, _NO_CLASS)
+        share = loss.new_full((), 1 / float(divisor))
+        by_log_p = aten.nll_loss_backward(share, log_p_BK, codes_B, class_weights_K, _SUM, _NO_CLASS, weight)
+        return loss.item() / float(divisor), aten._log_softmax_backward_data(by_log_p, log_p_BK, 1, log_p_BK.dtype)
 
 
 @dataclass(frozen=True, kw_only=True)

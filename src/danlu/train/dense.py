@@ -17,15 +17,17 @@ import torch
 from torch import Tensor, nn
 
 from danlu.design.encoders.mlp import MlpEncoder
+from danlu.design.layers.dropout import Dropout, dropped
 from danlu.design.network import Network
 from danlu.tasks.losses import Loss, score_gradient
 from danlu.train.batches import Batch
 from danlu.train.flat import FlatParameters
-from danlu.train.gradients import step_weight, target_of
+from danlu.train.gradients import passes, step_weight
+from danlu.train.sharing import Sharing
 
 
 class Stage(Protocol):
-    """One step of the chain; buffers are its own and hold until its next forward."""
+    """One step of a chain. What it gives lies in a buffer of its own, which holds until its next forward."""
 
     def forward(self, values: Tensor) -> Tensor:
         """(B, I) → (B, O)."""
@@ -35,38 +37,39 @@ class Stage(Protocol):
 
 
 class LinearStage:
-    """y = x Wᵀ + b; ∂x = ∂y W, ∂W = ∂yᵀ x, ∂b = the sum of ∂y over the batch."""
+    """y = x Wᵀ + b; ∂x = ∂y W, ∂W = ∂yᵀ x, ∂b = the sum of ∂y over the batch.
 
-    def __init__(self, layer: nn.Linear, *, first: bool) -> None:
-        self.layer, self.first = layer, first
-        self.buffers: dict[int, tuple[Tensor, Tensor]] = {}
+    Args:
+        layer: the module; what it shows when the stage is made is what is used.
+        num_rows: B.
+        first: whether nobody asks for ∂x.
+    """
+
+    def __init__(self, layer: nn.Linear, num_rows: int, *, first: bool) -> None:
+        assert layer.weight.grad is not None
+        assert layer.bias.grad is not None
+        self.first = first
+        self.weight_OI, self.bias_O = layer.weight.data, layer.bias.data
+        self.weight_gradient_OI, self.bias_gradient_O = layer.weight.grad, layer.bias.grad
+        self.weight_IO = self.weight_OI.t()
+        self.output_BO = self.weight_OI.new_empty(num_rows, layer.out_features)
+        self.gradient_BI = self.weight_OI.new_empty(num_rows, layer.in_features)
+        self.gradient_BO, self.gradient_OB = self.output_BO, self.output_BO.t()
 
     def forward(self, values_BI: Tensor) -> Tensor:
         """See `Stage.forward`."""
-        weight_OI, num_rows = self.weight_OI, len(values_BI)
-        if num_rows not in self.buffers:
-            self.buffers[num_rows] = values_BI.new_empty(num_rows, len(weight_OI)), torch.empty_like(values_BI)
         self.values_BI = values_BI
-        output_BO, self.gradient_BI = self.buffers[num_rows]
-        torch.addmm(self.bias_O, values_BI, self.weight_IO, out=output_BO)
-        return output_BO
-
-    def bind(self) -> None:
-        """Take the tensors as the module has them now."""
-        layer = self.layer
-        assert layer.weight.grad is not None
-        assert layer.bias.grad is not None
-        self.weight_OI, self.bias_O = layer.weight.data, layer.bias.data
-        self.weight_IO = self.weight_OI.t()
-        self.weight_gradient_OI, self.bias_gradient_O = layer.weight.grad, layer.bias.grad
+        return torch.addmm(self.bias_O, values_BI, self.weight_IO, out=self.output_BO)
 
     def backward(self, gradient_BO: Tensor, *, more: bool) -> Tensor | None:
         """See `Stage.backward`."""
+        if gradient_BO is not self.gradient_BO:  # most come in the same buffer every time
+            self.gradient_BO, self.gradient_OB = gradient_BO, gradient_BO.t()
         if more:
-            self.weight_gradient_OI.addmm_(gradient_BO.t(), self.values_BI)
+            self.weight_gradient_OI.addmm_(self.gradient_OB, self.values_BI)
             self.bias_gradient_O.add_(gradient_BO.sum(0))
         else:
-            torch.mm(gradient_BO.t(), self.values_BI, out=self.weight_gradient_OI)
+            torch.mm(self.gradient_OB, self.values_BI, out=self.weight_gradient_OI)
             torch.sum(gradient_BO, 0, out=self.bias_gradient_O)
         return None if self.first else torch.mm(gradient_BO, self.weight_OI, out=self.gradient_BI)
 
@@ -107,12 +110,15 @@ class SmoothStage:
 class DropoutStage:
     """y = x · noise / (1 − p), noise being 1 with probability 1 − p; drawn as torch's dropout draws it."""
 
-    def __init__(self, layer: nn.Dropout) -> None:
-        self.keep = 1 - layer.p
+    def __init__(self, layer: Dropout) -> None:
+        self.layer, self.keep = layer, 1 - layer.p
 
     def forward(self, values: Tensor) -> Tensor:
         """See `Stage.forward`."""
-        self.noise = torch.empty_like(values).bernoulli_(self.keep).div_(self.keep)
+        if self.layer.noise is not None:
+            self.noise = dropped(self.layer.noise, values, self.keep)
+        else:
+            self.noise = torch.empty_like(values).bernoulli_(self.keep).div_(self.keep)
         return values * self.noise
 
     def backward(self, gradient: Tensor, *, more: bool) -> Tensor:
@@ -145,65 +151,90 @@ class Dense:
         loss: what is made small.
         class_weights: (K,) float32, or None.
         part_rows: rows whose gradients are taken together.
+        sharing: a step's passes, where it has more than one.
     """
 
     def __init__(
-        self, network: Network, flat: FlatParameters, loss: Loss, class_weights: Tensor | None, part_rows: int
+        self,
+        network: Network,
+        flat: FlatParameters,
+        loss: Loss,
+        class_weights: Tensor | None,
+        part_rows: int,
+        sharing: Sharing | None = None,
     ) -> None:
         self.network, self.flat, self.loss = network, flat, loss
-        self.class_weights, self.part_rows = class_weights, part_rows
+        self.class_weights, self.part_rows, self.sharing = class_weights, part_rows, sharing
         (encoder,) = network.encoders
         assert isinstance(encoder, MlpEncoder)
-        self.encoder = encoder
-        self.embeds = encoder.embeds
-        self.stages = list(_stages(network, encoder, first=not self.embeds))
-        self.reversed = self.stages[::-1]
-        self.linear = [stage for stage in self.stages if isinstance(stage, LinearStage)]
-        self.bound: int | None = None
+        self.encoder, self.embeds = encoder, encoder.embeds
+        self.link = network.link
+        self.weight = next(layer.weight for layer in _layers(network, encoder) if isinstance(layer, nn.Linear))
+        self.chains: dict[int, Chain] = {}
+        self.shown = 0
 
     def take(self, batch: Batch) -> float:
         """See `Gradients.take`."""
-        if self.linear[0].layer.weight.data_ptr() != self.bound:
-            self._bind()
-        num_rows = len(batch.rows)
-        divisor = step_weight(batch, self.class_weights)
-        if self.embeds:
+        shown = self.weight.data_ptr()
+        if shown != self.shown:  # scoring shows the modules other tensors in between
             self.flat.clear()
-        if num_rows <= self.part_rows:
-            total = self._part(batch, divisor, more=False)
+            self.chains, self.shown = {}, shown
+        if self.embeds:
+            self.flat.gradients.zero_()
+        if len(batch.rows) <= self.part_rows and self.sharing is None:
+            total = self._part(batch, step_weight(batch, self.class_weights), more=False)
         else:
             total = 0.0
-            for place, part in enumerate(batch.parts(self.part_rows)):
+            parts = passes(batch, self.class_weights, self.part_rows, self.sharing)
+            for place, (part, divisor) in enumerate(parts):
                 total += self._part(part, divisor, more=place > 0)
-                if not math.isfinite(total):
+                if self.sharing is None and not math.isfinite(total):
                     break
-        self.flat.gather()
+        self.flat.gather(anew=True)
         return total
 
-    def _bind(self) -> None:
-        """Take the tensors as the modules have them now: scoring shows them other ones in between."""
-        self.flat.clear()
-        for stage in self.linear:
-            stage.bind()
-        self.bound = self.linear[0].layer.weight.data_ptr()
-
-    def _part(self, part: Batch, divisor: Tensor | int, *, more: bool) -> float:
-        """Add what these rows' losses, divided by `divisor`, come to and fill the gradients."""
-        front = self.encoder.embed(part.inputs)
-        with torch.no_grad():
-            values = front.detach()
-            for stage in self.stages:
-                values = stage.forward(values)
-            target = target_of(self.network, part.target)
-            scores = values if self.network.link is None else values + self.network.link.start
-            loss, gradient = score_gradient(self.loss, scores, target, self.class_weights, divisor)
-            back: Tensor | None = gradient
-            for stage in self.reversed:
-                assert back is not None
-                back = stage.backward(back, more=more)
+    def _part(self, part: Batch, divisor: Tensor | float, *, more: bool) -> float:
+        """Fill the gradients, or add to them, by these rows' losses divided by `divisor`; gives the sum of those."""
+        num_rows = len(part.rows)
+        chain = self.chains.get(num_rows)
+        if chain is None:
+            chain = self.chains[num_rows] = Chain(self.network, self.encoder, num_rows, embeds=self.embeds)
+        if self.embeds:
+            with torch.enable_grad():
+                front = self.encoder.embed(part.inputs)
+            scores = chain.forward(front.detach())
+        else:
+            scores = chain.forward(self.encoder.embed(part.inputs))
+        target = part.target
+        if self.link is not None:
+            scores, target = scores + self.link.start, self.link.counts(target)
+        loss, gradient = score_gradient(self.loss, scores, target, self.class_weights, divisor)
+        back = chain.backward(gradient, more=more)
         if self.embeds:
             front.backward(back)  # type: ignore[no-untyped-call]
         return loss
+
+
+class Chain:
+    """The stages of a network's dense layers for batches of one size."""
+
+    def __init__(self, network: Network, encoder: MlpEncoder, num_rows: int, *, embeds: bool) -> None:
+        self.stages = list(_stages(network, encoder, num_rows, first=not embeds))
+        first = next(place for place, stage in enumerate(self.stages) if isinstance(stage, LinearStage))
+        self.reversed = self.stages[0 if embeds else first :][::-1]
+
+    def forward(self, values: Tensor) -> Tensor:
+        """(B, in_dim) → (B, K) scores."""
+        for stage in self.stages:
+            values = stage.forward(values)
+        return values
+
+    def backward(self, gradient: Tensor | None, *, more: bool) -> Tensor | None:
+        """(B, K) → (B, in_dim), or None where nobody asks for it."""
+        for stage in self.reversed:
+            assert gradient is not None
+            gradient = stage.backward(gradient, more=more)
+        return gradient
 
 
 def fits(network: Network) -> bool:
@@ -213,7 +244,7 @@ def fits(network: Network) -> bool:
     passed_by = [network, network.encoders[0], *network.encoders[0].dense.modules(), *network.head.modules()]
     if any(module._forward_hooks or module._forward_pre_hooks for module in passed_by):
         return False  # somebody listens to the modules, so they must run
-    known = (nn.Linear, nn.ReLU, nn.SiLU, nn.GELU, nn.Dropout)
+    known = (nn.Linear, nn.ReLU, nn.SiLU, nn.GELU, Dropout)
     return all(isinstance(layer, known) for layer in _layers(network, network.encoders[0]))
 
 
@@ -223,7 +254,7 @@ def _layers(network: Network, encoder: MlpEncoder) -> Iterator[nn.Module]:
         yield from (module for module in part.modules() if not list(module.children()))
 
 
-def _stages(network: Network, encoder: MlpEncoder, *, first: bool) -> Iterator[Stage]:
+def _stages(network: Network, encoder: MlpEncoder, num_rows: int, *, first: bool) -> Iterator[Stage]:
     """The chain, with a change of precision wherever one layer's differs from the next one's."""
     dtype = torch.float32
     for layer in _layers(network, encoder):
@@ -231,11 +262,11 @@ def _stages(network: Network, encoder: MlpEncoder, *, first: bool) -> Iterator[S
             if layer.weight.dtype != dtype:
                 dtype = layer.weight.dtype
                 yield CastStage(dtype)
-            yield LinearStage(layer, first=first)
+            yield LinearStage(layer, num_rows, first=first)
             first = False
         elif isinstance(layer, nn.ReLU):
             yield ReluStage()
         elif isinstance(layer, (nn.SiLU, nn.GELU)):
             yield SmoothStage(layer)
-        elif isinstance(layer, nn.Dropout) and layer.p:
+        elif isinstance(layer, Dropout) and layer.p:
             yield DropoutStage(layer)

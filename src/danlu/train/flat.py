@@ -47,6 +47,7 @@ class FlatParameters:
     Attributes:
         values: (P,) in the parameters' dtype, all parameters with a little padding.
         gradients: (P,), filled by backward and `gather`.
+        summed: (P + 32,) the gradients, and behind them room for what workers add up together with them.
         places: parameter → (start, stop) in the buffers.
         regions: the groups' stretches, in order, none empty.
     """
@@ -55,7 +56,7 @@ class FlatParameters:
         self._parameters = dict(network.named_parameters())
         groups, half = parameter_groups(network), half_parameters(network)
         self.places: dict[str, tuple[int, int]] = {}
-        self._stretches: list[slice] = []
+        stretches: list[tuple[int, int]] = []
         regions: list[Region] = []
         end = 0
         for group in ORDER:
@@ -68,28 +69,28 @@ class FlatParameters:
                     matrices.append((end - start, len(parameter), parameter.numel() // len(parameter)))
                 end += -(-parameter.numel() // _ALIGN) * _ALIGN
                 if name in half:
-                    self._lengthen(self.places[name][0], end)
+                    _lengthen(stretches, self.places[name][0], end)
             if end > start:
                 regions.append(Region(group, start, end, tuple(matrices)))
         self.regions = tuple(regions)
         first = self._parameters[next(iter(groups))]
         self.values = torch.zeros(end, device=first.device, dtype=first.dtype)
-        self.gradients = torch.zeros_like(self.values)
+        self.summed = torch.zeros(end + _ALIGN, device=first.device, dtype=first.dtype)
+        self.gradients = self.summed[:end]
         self._half = half if precision == "bf16" else frozenset()
         size = end if self._half else 0
         self._half_values = torch.zeros(size, device=first.device, dtype=torch.bfloat16)
         self._half_gradients = torch.zeros_like(self._half_values)
+        self._pairs = [
+            tuple(flat[start:stop] for flat in (self.values, self.gradients, self._half_values, self._half_gradients))
+            for start, stop in stretches
+            if self._half
+        ]
         with torch.no_grad():
             for name, place in self.places.items():
                 _view(self.values, place, self._parameters[name]).copy_(self._parameters[name])
         self._show_working()
         self.refresh()
-
-    def _lengthen(self, start: int, stop: int) -> None:
-        """Take a parameter into the stretches that have copies."""
-        if self._stretches and self._stretches[-1].stop == start:
-            start = self._stretches.pop().start
-        self._stretches.append(slice(start, stop))
 
     def _show_working(self) -> None:
         """Let the modules see what they train on."""
@@ -122,18 +123,23 @@ class FlatParameters:
         self.gradients.zero_()
         self._half_gradients.zero_()
 
-    def gather(self) -> None:
-        """Add the gradients that bf16 products left to `gradients`."""
-        if self._half:
-            for stretch in self._stretches:
-                self.gradients[stretch] += self._half_gradients[stretch]
-            self._half_gradients.zero_()
+    def gather(self, *, anew: bool = False) -> None:
+        """Add the gradients that bf16 products left to `gradients`.
+
+        Args:
+            anew: put them there instead, and leave them for others to be written over.
+        """
+        for _, gradients, _, half_gradients in self._pairs:
+            if anew:
+                gradients.copy_(half_gradients)
+            else:
+                gradients += half_gradients
+                half_gradients.zero_()
 
     def refresh(self) -> None:
         """Let bf16 products see the weights as they are now."""
-        if self._half:
-            for stretch in self._stretches:
-                self._half_values[stretch].copy_(self.values[stretch])
+        for values, _, half_values, _ in self._pairs:
+            half_values.copy_(values)
 
     @property
     def num_matrices(self) -> int:
@@ -148,6 +154,13 @@ class FlatParameters:
             if stop > start
         ]
         return sorted(found, key=lambda item: -item[1] if item[1] == item[1] else -torch.inf)[:count]
+
+
+def _lengthen(stretches: list[tuple[int, int]], start: int, stop: int) -> None:
+    """Take one more stretch in, joined with the last where it begins at its end."""
+    if stretches and stretches[-1][1] == start:
+        start = stretches.pop()[0]
+    stretches.append((start, stop))
 
 
 def _view(flat: Tensor, place: tuple[int, int], parameter: nn.Parameter) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 import torch
@@ -13,12 +13,13 @@ from danlu.design.network import Network
 from danlu.tasks.losses import Loss
 from danlu.train.batches import Batch
 from danlu.train.flat import FlatParameters
+from danlu.train.sharing import Sharing
 
 Scores = Callable[[Mapping[str, Tensor]], Tensor]
 
 
 class Gradients(Protocol):
-    """What the loop needs of a way to take gradients."""
+    """What the loop needs of a way to take gradients. It calls it where torch builds no graph."""
 
     def take(self, batch: Batch) -> float:
         """Fill `flat.gradients` with those of the batch's mean loss.
@@ -39,6 +40,7 @@ class Autograd:
         loss: what is made small.
         class_weights: (K,) float32, or None.
         part_rows: rows whose gradients are taken together.
+        sharing: a step's passes, where it has more than one.
         scores: what gives the scores: `network.scores`, or that compiled.
     """
 
@@ -49,28 +51,42 @@ class Autograd:
         loss: Loss,
         class_weights: Tensor | None,
         part_rows: int,
+        sharing: Sharing | None = None,
         scores: Scores | None = None,
     ) -> None:
         self.network, self.flat, self.loss = network, flat, loss
-        self.class_weights, self.part_rows = class_weights, part_rows
+        self.class_weights, self.part_rows, self.sharing = class_weights, part_rows, sharing
         self.scores = scores or network.scores
 
     def take(self, batch: Batch) -> float:
         """See `Gradients.take`."""
         self.flat.clear()
+        with torch.enable_grad():
+            return self._take(batch)
+
+    def _take(self, batch: Batch) -> float:
         total, weights = 0.0, self.class_weights
-        whole = len(batch.rows) <= self.part_rows and weights is None
-        divisor = 1.0 if whole else step_weight(batch, weights)
-        for part in batch.parts(self.part_rows):
+        whole = len(batch.rows) <= self.part_rows and weights is None and self.sharing is None
+        for part, divisor in passes(batch, weights, self.part_rows, self.sharing):
             scores, target = self.scores(part.inputs), target_of(self.network, part.target)
             loss = self.loss.value(scores, target, weights, "mean" if whole else "sum")
             loss = loss if whole else loss / divisor
             loss.backward()  # type: ignore[no-untyped-call]
             self.flat.gather()
             total += loss.item()
-            if not math.isfinite(total):
+            if self.sharing is None and not math.isfinite(total):
                 break
         return total
+
+
+def passes(
+    batch: Batch, class_weights: Tensor | None, part_rows: int, sharing: Sharing | None
+) -> Iterable[tuple[Batch, Tensor | float]]:
+    """The rows that are taken together, and what the sum of their losses is divided by."""
+    if sharing is not None:
+        return sharing.passes(batch, class_weights)
+    divisor = step_weight(batch, class_weights)
+    return [(part, divisor) for part in batch.parts(part_rows)]
 
 
 def step_weight(batch: Batch, class_weights: Tensor | None) -> Tensor | int:

@@ -32,6 +32,7 @@ class Segment:
         gradients: (S,).
         slots: the optimizer's tensors, (S,) each.
         decay: whether weight decay touches it.
+        count: () the steps taken, as the fused kernels want them.
         matrices: (start, rows, columns) of the hidden matrices of which it is made; empty where it is stepped number by
             number.
     """
@@ -40,6 +41,7 @@ class Segment:
     gradients: Tensor
     slots: Mapping[str, Tensor]
     decay: bool
+    count: Tensor
     matrices: tuple[tuple[int, int, int], ...] = ()
 
 
@@ -190,7 +192,7 @@ def adam_step(kernel: str, options: _AdamOptions, segment: Segment, lr: float, c
         [segment.slots["mean"]],
         [segment.slots["square"]],
         [],
-        [torch.tensor(float(count), device=segment.values.device)],
+        [segment.count.fill_(count)],
         lr=lr,
         beta1=options.betas[0],
         beta2=options.betas[1],
@@ -232,7 +234,7 @@ class Adagrad:
             [segment.values],
             [segment.gradients],
             [segment.slots["square"]],
-            [torch.tensor(float(count), device=segment.values.device)],
+            [segment.count.fill_(count)],
             lr=lr,
             lr_decay=0.0,
             weight_decay=self.weight_decay if segment.decay else 0.0,
@@ -307,6 +309,7 @@ def segments(
             flat.gradients[start:stop],
             {name: slot[start:stop] for name, slot in slots.items()},
             decay,
+            flat.values.new_zeros(()),
             matrices,
         )
         for start, stop, decay, matrices in found

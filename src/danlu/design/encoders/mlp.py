@@ -73,6 +73,7 @@ class MlpEncoder(nn.Module):
         in_dim = 0
         if values:
             self.register_buffer("value_index", torch.tensor(values), persistent=False)
+            self.in_order = values == list(range(len(values)))
             self.numbers = _number_embedding(options, len(values))
             number_dim = 1 if self.numbers is None else options.number_dim
             in_dim += len(values) * number_dim
@@ -118,7 +119,8 @@ class MlpEncoder(nn.Module):
         return torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
 
     def _numbers(self, scalars: Tensor) -> Tensor:
-        values_BS = scalars[:, self.value_index]
+        whole = self.in_order and scalars.shape[1] == self.num_scalars
+        values_BS = scalars if whole else scalars[:, self.value_index]
         vectors_BSE = values_BS.unsqueeze(-1) if self.numbers is None else self.numbers(values_BS)
         if not self.has_missing:
             return vectors_BSE
