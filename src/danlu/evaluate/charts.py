@@ -136,6 +136,7 @@ def line_chart(
     x_label: str,
     y_label: str = "",
     mark: float | None = None,
+    mark_text: str = "best",
 ) -> str:
     """Curves over whole numbers (epochs), one of which may be marked.
 
@@ -144,14 +145,15 @@ def line_chart(
         lines: the curves; a None breaks one.
         x_label: under the axis.
         y_label: beside the axis.
-        mark: x of the upright line that says "best".
+        mark: x of the upright line.
+        mark_text: what it says.
     """
     points = [point for line in lines for point in line.points]
     seen = [y for _, y in points if y is not None and math.isfinite(y)]
     plot = _plot(nice([x for x, _ in points], 6, whole=True), nice(seen), y_label)
     body = [plot.axes(x_label, y_label)]
     if mark is not None:
-        body.append(_mark(plot, mark, "best"))
+        body.append(_mark(plot, mark, mark_text))
     for line in lines:
         for piece in _pieces(line.points):
             path = " ".join(f"{plot.x(x)},{plot.y(y)}" for x, y in piece)

@@ -29,6 +29,7 @@ class ReportParts:
         history: one mapping per epoch.
         training: what the step `train` came to: best_epoch, facts.
         noticed: what was noticed about the training, see `Finding`.
+        range_test: of step sizes: lr, found, curve of [lr, loss, smoothed loss].
         scores: the score card, see `Scores`.
         mistakes: see `mistakes`.
         variants: {name, size_mb, latency_ms, scores, accepted, reason} each, fp32 first.
@@ -50,6 +51,7 @@ class ReportParts:
     history: Sequence[Mapping[str, Any]] | None = None
     training: Mapping[str, Any] | None = None
     noticed: Sequence[Mapping[str, Any]] | None = None
+    range_test: Mapping[str, Any] | None = None
     scores: Mapping[str, Any] | None = None
     mistakes: Sequence[Mapping[str, Any]] | None = None
     variants: Sequence[Mapping[str, Any]] | None = None
@@ -85,6 +87,7 @@ def parts_from_run(folder: Path) -> ReportParts:
         history=_history(folder / "train"),
         training=training,
         noticed=_json(folder / "train/findings.json"),
+        range_test=_json(folder / "train/lr.json"),
         scores=_json(folder / "evaluate/scorecard.json"),
         mistakes=_json(folder / "evaluate/mistakes.json"),
         variants=variants["variants"] if isinstance(variants, dict) else variants,

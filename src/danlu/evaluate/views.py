@@ -8,10 +8,11 @@ from typing import Any
 
 from danlu.base.progress import duration
 from danlu.evaluate import score_views
-from danlu.evaluate.blocks import NUMBER, Block, Cell, cell, chart, charts, code, facts, note, small, table
-from danlu.evaluate.charts import Line, line_chart, spark
+from danlu.evaluate.blocks import NUMBER, Block, Cell, cell, code, facts, note, small, table
+from danlu.evaluate.charts import spark
 from danlu.evaluate.formats import figure, large, metric_name, percent, plain, score_text, sentence, short
 from danlu.evaluate.parts import ReportParts
+from danlu.evaluate.training_views import training_blocks
 
 _NOT_TRAINED = "what would be served is not what was trained"
 _MOST_COLUMNS = 200
@@ -66,7 +67,7 @@ def sections(parts: ReportParts) -> list[dict[str, Any]]:
         ("data", "Data", lambda: _data(parts)),
         ("audit", "Audit", lambda: audit_blocks(parts.findings)),
         ("network", "Network", lambda: _network(parts.design)),
-        ("training", "Training", lambda: _training(parts.history, parts.training, parts.noticed)),
+        ("training", "Training", lambda: training_blocks(parts, audit_blocks)),
         ("scores", "Scores", lambda: score_views.score_blocks(parts.scores)),
         ("mistakes", "Mistakes worth looking at", lambda: score_views.mistake_blocks(parts.mistakes, parts.scores)),
         ("compression", "Compression", lambda: score_views.variant_blocks(parts.variants, parts.scores, parts.release)),
@@ -197,54 +198,6 @@ def _network(design: Mapping[str, Any] | None) -> list[Block]:
     if len(rows) < len(layers):
         blocks.append(small([f"{len(layers) - len(rows):,} more layers are not shown."]))
     return blocks
-
-
-def _training(
-    history: Sequence[Mapping[str, Any]] | None,
-    training: Mapping[str, Any] | None,
-    noticed: Sequence[Mapping[str, Any]] | None,
-) -> list[Block]:
-    if not history:
-        return []
-    about = (training or {}).get("facts") or {}
-    best = (training or {}).get("best_epoch")
-    monitor = about.get("monitor") or "validation_loss"
-    mark = None if best is None else best + 1
-    losses = [_curve(history, "loss", "second"), _curve(history, "validation_loss", "first")]
-    figure_loss = line_chart("Loss by epoch, training and validation", losses, x_label="epoch", mark=mark)
-    shown = [chart("Loss", figure_loss, legend=[("first", "validation"), ("second", "training")])]
-    if any(_apart(row.get(monitor), row.get("validation_loss")) for row in history):
-        name = metric_name(monitor)
-        svg = line_chart(f"{name} by epoch, validation", [_curve(history, monitor)], x_label="epoch", mark=mark)
-        shown.append(chart(f"{name}, watched on validation", svg))
-    svg = line_chart("Learning rate by epoch", [_curve(history, "lr")], x_label="epoch")
-    shown.append(chart("Learning rate", svg))
-    found = audit_blocks(noticed) if noticed else []
-    return [facts(_training_facts(history, best, about)), *found, charts(shown)]
-
-
-def _apart(one: float | None, other: float | None) -> bool:
-    """Whether there is a value to draw that is not the loss already drawn."""
-    return one is not None and (other is None or abs(one - other) > 1e-3 * abs(other))
-
-
-def _curve(history: Sequence[Mapping[str, Any]], name: str, kind: str = "first") -> Line:
-    return Line([(row["epoch"] + 1, row.get(name)) for row in history], kind)
-
-
-def _training_facts(
-    history: Sequence[Mapping[str, Any]], best: int | None, about: Mapping[str, Any]
-) -> list[tuple[str, str]]:
-    found = [("Epochs", figure(len(history)) + (", stopped early" if about.get("stopped_early") else ""))]
-    if best is not None:
-        found.append(("Best epoch", figure(best + 1)))
-    if about.get("seconds") is not None:
-        found.append(("Time", duration(about["seconds"])))
-    if about.get("rows_per_second"):
-        found.append(("Rows per second", large(about["rows_per_second"])))
-    if about.get("device"):
-        found.append(("Device", str(about["device"])))
-    return found
 
 
 def _proof(parity: Mapping[str, Any] | None) -> list[Block]:
