@@ -44,9 +44,13 @@ class Batch:
     def parts(self, size: int) -> Iterator[Batch]:
         """The same rows in pieces of at most `size`, for accumulation."""
         for start in range(0, len(self.rows), size):
-            part = slice(start, start + size)
-            inputs = {name: value[part] for name, value in self.inputs.items()}
-            yield Batch(self.step, inputs, self.target[part], self.rows[part])
+            yield self.slice(start, start + size)
+
+    def slice(self, start: int, stop: int) -> Batch:
+        """Some of the rows."""
+        part = slice(start, stop)
+        inputs = {name: value[part] for name, value in self.inputs.items()}
+        return Batch(self.step, inputs, self.target[part], self.rows[part])
 
 
 @dataclass(frozen=True)
@@ -83,33 +87,47 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Share:
-    """The part of every step's rows that one of several workers has: equal parts that follow each other.
+    """The part of every step's rows that one of several workers has.
+
+    A step is made of batches, and the workers share each of them: equal parts that follow each other. So a batch holds
+    the same rows however many workers there are. One with fewer rows than workers is given to all of them whole.
 
     Attributes:
         rank: of the worker, from 0.
         workers: how many there are.
+        batch_rows: rows of a batch, of all workers together; None where each step is one batch.
     """
 
     rank: int = 0
     workers: int = 1
+    batch_rows: int | None = None
 
-    def span(self, count: int) -> tuple[int, int]:
-        """Where this worker's rows begin and end among a step's `count` rows; it may have none."""
-        return count * self.rank // self.workers, count * (self.rank + 1) // self.workers
+    def spans(self, count: int) -> list[tuple[int, int, bool]]:
+        """Of each batch of a step of `count` rows: where this worker's rows begin, where they end, whether all are."""
+        found = []
+        size = self.batch_rows or max(1, count)
+        for first in range(0, count, size):
+            rows = min(size, count - first)
+            whole = rows < self.workers or self.workers == 1
+            start, stop = (0, rows) if whole else (rows * self.rank // self.workers, self._end(rows))
+            found.append((first + start, first + stop, whole))
+        return found
 
-    def size(self, count: int) -> int:
-        """How many of `count` rows it has."""
-        start, stop = self.span(count)
-        return stop - start
+    def _end(self, rows: int) -> int:
+        return rows * (self.rank + 1) // self.workers
+
+    def places(self, count: int) -> np.ndarray:
+        """(R,) int64: its places in a step of `count` rows."""
+        spans = [np.arange(start, stop) for start, stop, _ in self.spans(count)]
+        return np.concatenate([np.zeros(0, np.int64), *spans])
 
     def rows(self, rows: np.ndarray, step_rows: int) -> np.ndarray:
         """Its rows of several steps, of which only the last may be shorter than `step_rows`."""
         if self.workers == 1:
             return rows
         whole = len(rows) // step_rows * step_rows
-        start, stop = self.span(step_rows)
-        first, last = self.span(len(rows) - whole)
-        return np.concatenate([rows[:whole].reshape(-1, step_rows)[:, start:stop].ravel(), rows[whole:][first:last]])
+        steps, rest = rows[:whole].reshape(-1, step_rows), rows[whole:]
+        return np.concatenate([steps[:, self.places(step_rows)].ravel(), rest[self.places(len(rest))]])
 
 
 WHOLE = Share()
@@ -127,8 +145,7 @@ def batches(
     step_rows: int,
     first_step: int = 0,
     device: str = "cpu",
-    rank: int = 0,
-    workers: int = 1,
+    share: Share = WHOLE,
 ) -> Generator[Batch, None, None]:
     """The steps of an epoch from `first_step` on.
 
@@ -141,10 +158,8 @@ def batches(
         step_rows: rows of one optimizer step, of all workers together.
         first_step: steps before it are skipped, at no cost.
         device: where the tensors go.
-        rank: of this worker among those that share every step's rows, from 0.
-        workers: how many there are; each gathers only its own rows, and has none of a last step that is too short.
+        share: which of every step's rows are wanted; only those are gathered.
     """
-    share = Share(rank, workers)
     found = chunks(split, order, step_rows=step_rows, first_step=first_step, device=device, share=share)
     with closing(found):
         for chunk in found:
@@ -165,7 +180,8 @@ def chunks(
         first, last = span
         rows = order[first * step_rows : last * step_rows]
         whole, rest = divmod(len(rows), step_rows)
-        sizes = [share.size(step_rows)] * whole + [share.size(rest)] * (rest > 0)
+        sizes = [len(share.places(count)) for count in (step_rows, rest)]
+        sizes = sizes[:1] * whole + sizes[1:] * (rest > 0)
         rows = share.rows(rows, step_rows)
         inputs = {name: torch.from_numpy(take(array, rows)).to(device) for name, array in split.inputs.items()}
         target = torch.from_numpy(take(split.target, rows)).to(device)
