@@ -76,7 +76,8 @@ def told(done: Used) -> Row:
     if not done.fault and done.output.strip():
         result: Row = json.loads(done.output.splitlines()[-1])
         return result
-    return {"error": (done.fault.strip() or "printed nothing").splitlines()[-1][:300]}
+    lines = (done.fault.strip() or "it printed nothing").splitlines()
+    return {"error": next((line for line in reversed(lines) if "Error" in line), lines[-1])[:300]}
 
 
 def compare(asked: Asked, cases: Sequence[str], toolkits: Sequence[str]) -> Iterator[Row]:

@@ -93,7 +93,7 @@ def tokens(case, x):
 
 keras.utils.set_random_seed(asked.seed)
 model = network(asked.case)
-model.compile(keras.optimizers.Adam(1e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+model.compile(keras.optimizers.Adam(1e-3, epsilon=1e-8), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
 with asked.fitting():
     model.fit(
         asked.inputs("train"),
