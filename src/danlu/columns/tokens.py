@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
@@ -16,7 +17,8 @@ from danlu.columns.steps import as_lists, depth, flat, lengths, spread
 
 PADDING, UNSEEN = 0, 1
 _RESERVED = 2
-_LIST = r"^\[[\s\d,+-]*\]$"  # ids in a text, as a table of texts has them
+_IDS = r"^\[[\s\d,+-]*\]$"  # a list of ids in a text, as a table of texts has it
+_LIST = r"(?s)^\[.*\]$"
 
 
 @dataclass(frozen=True)
@@ -136,10 +138,26 @@ class Tokens:
 
 
 def _words(values: pl.Series) -> pl.Series:
-    """Texts as lists of what stands between blanks; `[3, 17]` as its ids."""
-    ids = values.str.contains(_LIST).fill_null(False)
+    """Texts as lists of what stands between blanks; where a text is a list, `[3, 17]` or `["a b"]`, what is in it."""
+    ids = values.str.contains(_IDS).fill_null(False)
     text = values.zip_with(~ids, values.str.replace_all(r"[\[\],]", " ")) if ids.any() else values
-    return text.str.extract_all(r"\S+")
+    words = text.str.extract_all(r"\S+")
+    lists = values.str.contains(_LIST).fill_null(False) & ~ids
+    if not lists.any():
+        return words
+    rows = [row if found is None else found for row, found in zip(words, map(_read_list, values, lists), strict=True)]
+    return pl.Series(values.name, rows, dtype=pl.List(pl.String))
+
+
+def _read_list(text: str, is_list: bool) -> list[str | None] | None:
+    """The tokens of a JSON list of texts and whole numbers; None for what is none."""
+    try:
+        found = json.loads(text) if is_list else None
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(found, list) or not all(one is None or type(one) in (str, int) for one in found):
+        return None
+    return [None if one is None else str(one) for one in found]
 
 
 def _texts(values: pl.Series) -> pl.Series:

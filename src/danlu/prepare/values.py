@@ -1,4 +1,4 @@
-"""Findings about the values of single columns: outliers that were capped or marked, spellings of the same."""
+"""Findings about the values of single columns: outliers that were capped or marked, what was cut, spellings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import polars as pl
 from danlu.columns.column import FittedColumn
 from danlu.columns.fault import show
 from danlu.columns.number import NumberState
+from danlu.columns.series import SeriesState
 from danlu.columns.spelling import Variants, spelling_variants
+from danlu.columns.tokens import TokensState
 from danlu.prepare.choose import Chosen
 from danlu.prepare.columnar import Frame
 from danlu.prepare.prepared import Finding
@@ -39,6 +41,23 @@ def _outliers(one: FittedColumn, state: NumberState) -> Finding:
         remedy="if they are too many, raise outlier_limit or take another outlier_rule",
         evidence={"rule": rule, "low": low, "high": high, "below": below, "above": above},
     )
+
+
+def cut_findings(columns: Iterable[FittedColumn]) -> list[Finding]:
+    """A note for each column of series or tokens that are longer than the recipe's `length`."""
+    return [
+        Finding(
+            key=f"cut:{one.name}",
+            severity="note",
+            message=f"{one.name}: {one.state.num_cut:,} training rows are longer than {one.state.length} "
+            f"{'steps' if isinstance(one.state, SeriesState) else 'tokens'}; what comes after is not used",
+            columns=(one.name,),
+            remedy=f"if it matters, raise data.columns.{one.name}.length",
+            evidence={"rows": one.state.num_cut, "length": one.state.length},
+        )
+        for one in columns
+        if isinstance(one.state, (SeriesState, TokensState)) and one.state.num_cut
+    ]
 
 
 def spelling_findings(parsed: Mapping[str, pl.Series], chosen: Mapping[str, Chosen]) -> list[Finding]:

@@ -79,7 +79,7 @@ def _step(channels: int) -> Callable[[Any], Any]:
 def _token(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
-    if isinstance(value, (bool, list, dict)) or value != value or value != int(value):
+    if isinstance(value, bool) or not (isinstance(value, int) or (isinstance(value, float) and value.is_integer())):
         raise ValueError(f"{_shown(value)} is not a token")
     return str(int(value))
 

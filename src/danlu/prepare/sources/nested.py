@@ -159,9 +159,25 @@ def _series(name: str, values: Any) -> pl.Series:
             return pl.Series(name, np.stack(arrays))
         return pl.Series(name, [value.tolist() if isinstance(value, np.ndarray) else value for value in plain])
     try:
-        return pl.Series(name, plain, strict=True)
+        return pl.Series(name, plain, strict=True, dtype=_fractions_dtype(plain))
     except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
         return pl.Series(name, [_text(value) for value in plain], dtype=pl.String)
+
+
+def _fractions_dtype(values: Iterable[Any]) -> Any:
+    """The dtype of lists of numbers, whole ones and others, at any one depth; None for all else.
+
+    Polars would take that of the first list, and cut the fractions of the others where it is of whole numbers.
+    """
+    known = [value for value in values if value is not None]
+    if not known or not all(isinstance(value, (list, tuple)) for value in known):
+        return None
+    inner = [item for value in known for item in value]
+    kinds = {type(item) for item in inner} - {type(None)}
+    if kinds <= {int, float}:
+        return pl.List(pl.Float64) if float in kinds else None
+    deeper = _fractions_dtype(inner)
+    return None if deeper is None else pl.List(deeper)
 
 
 def _value(value: Any) -> Any:
