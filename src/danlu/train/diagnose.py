@@ -79,9 +79,10 @@ def not_learning(history: History, facts: Facts) -> Finding | None:
 
 _WINDOW = 5  # epochs before that a loss is held against
 _LEAST = 3
-_HIGH = 0.5  # above the median of those by this share of it,
-_MOVES = 6.0  # and by as many times their usual change,
-_OF_RANGE = 0.2  # and by this share of all that the loss has fallen
+_MOVES = 6.0  # times their usual change above their median,
+# and by this share of the median, and by this share of all that the loss has fallen. Single steps are uneven, above all
+# the last one of an epoch, which may have few rows: only those are told that undo all that was learnt.
+_ABOVE = {"loss": (0.5, 0.2), "step_loss_max": (2.0, 1.0)}
 
 
 def loss_spike(history: History, facts: Facts) -> Finding | None:
@@ -90,7 +91,7 @@ def loss_spike(history: History, facts: Facts) -> Finding | None:
     Steps are held against the largest ones of earlier epochs, which small batches make uneven too.
     """
     worst: tuple[float, str, dict[str, Any]] | None = None
-    for name in ("loss", "step_loss_max"):
+    for name, shares in _ABOVE.items():
         values = [row.get(name) for row in history]
         for epoch in range(_LEAST, len(values)):
             before = [value for value in values[max(0, epoch - _WINDOW) : epoch] if value is not None]
@@ -98,7 +99,7 @@ def loss_spike(history: History, facts: Facts) -> Finding | None:
             if value is None or len(before) < _LEAST:
                 continue
             fallen = max(value for value in values[:epoch] if value is not None) - min(before)
-            times = _spike(value, before, fallen)
+            times = _spike(value, before, fallen, shares)
             if times and (worst is None or times > worst[0]):
                 step = history[epoch].get("step_of_max") if name == "step_loss_max" else None
                 where = f"epoch {epoch + 1}" + (f", step {step}" if step is not None else "")
@@ -115,12 +116,12 @@ def loss_spike(history: History, facts: Facts) -> Finding | None:
     )
 
 
-def _spike(value: float, before: Sequence[float], fallen: float) -> float:
+def _spike(value: float, before: Sequence[float], fallen: float, shares: tuple[float, float]) -> float:
     """How many usual changes a value lies above those before it; 0 where it is no spike."""
     middle = median(before)
     change = median([abs(one - other) for one, other in zip(before[1:], before[:-1], strict=True)])
     above = value - middle
-    if above <= max(_HIGH * abs(middle), _MOVES * change, _OF_RANGE * fallen):
+    if above <= max(shares[0] * abs(middle), _MOVES * change, shares[1] * fallen):
         return 0.0
     return above / max(change, 1e-3 * abs(middle), 1e-12)
 

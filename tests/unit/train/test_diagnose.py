@@ -88,6 +88,12 @@ def test_a_step_that_spikes_is_named() -> None:
     assert found.message.startswith("the training loss rose to 20 in epoch 16, step 153;")
 
 
+def test_a_last_batch_of_few_rows_is_no_spike() -> None:
+    steps = [2 * one for one in falling(noise=0.02)]
+    steps[15] = 1.1  # below where the steps began
+    assert keys(history(falling(), step_loss_max=steps)) == []
+
+
 def test_tiny_losses_that_wobble_are_no_spike() -> None:
     losses = [*falling(10, floor=0.001, rate=1.0, noise=0), 0.001, 0.0011, 0.004, 0.001, 0.0012]
     assert keys(history(losses)) == []
