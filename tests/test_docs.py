@@ -84,12 +84,13 @@ def test_the_guides_recipes_are_the_same_in_both_languages() -> None:
 
 
 def test_the_guide_tells_of_every_finding() -> None:
-    source = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "src/danlu/prepare").rglob("*.py"))
+    folders = [ROOT / "src/danlu" / name for name in ("prepare", "train")]
+    source = "\n".join(path.read_text(encoding="utf-8") for folder in folders for path in folder.rglob("*.py"))
     keys = set(re.findall(r'key=f?"([a-z_]+)', source))
     inferred = (ROOT / "src/danlu/columns/inference.py").read_text(encoding="utf-8")
     told = inferred.partition("finding_key:")[2].partition("\n\n")[0]
     keys |= set(re.findall(r'"([a-z_]+)"', told))
-    assert {"leak", "encoding", "rejected_rows", "ambiguous_dates"} <= keys
+    assert {"leak", "encoding", "rejected_rows", "ambiguous_dates", "overfitting", "dead_units"} <= keys
     for page in ("docs/guide.md", "docs/guide.zh-CN.md"):
         text = (ROOT / page).read_text(encoding="utf-8")
         assert not [key for key in sorted(keys) if f"`{key}`" not in text and f"`{key}:" not in text]

@@ -16,6 +16,7 @@ _EXTRAS = {
     **dict.fromkeys(("uvicorn", "httptools", "orjson"), "serve"),
     **dict.fromkeys(("pandas", "pyarrow", "ftfy"), "data"),
     **dict.fromkeys(("phonenumbers", "stdnum"), "privacy"),
+    **dict.fromkeys(("mlflow", "sqlalchemy", "alembic"), "mlflow"),
     "PIL": "vision",
 }
 
