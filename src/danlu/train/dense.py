@@ -168,6 +168,7 @@ class Dense:
         (encoder,) = network.encoders
         assert isinstance(encoder, MlpEncoder)
         self.encoder, self.embeds = encoder, encoder.embeds
+        self.still = torch.no_grad if self.embeds else torch.inference_mode  # the latter is faster, and forbids graphs
         self.link = network.link
         self.weight = next(layer.weight for layer in _layers(network, encoder) if isinstance(layer, nn.Linear))
         self.chains: dict[int, Chain] = {}
@@ -193,7 +194,7 @@ class Dense:
         self.flat.gather(anew=True)
         return total
 
-    def _part(self, part: Batch, divisor: Tensor | float, *, more: bool) -> float:
+    def _part(self, part: Batch, divisor: Tensor | int, *, more: bool) -> float:
         """Fill the gradients, or add to them, by these rows' losses divided by `divisor`; gives the sum of those."""
         num_rows = len(part.rows)
         chain = self.chains.get(num_rows)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -19,7 +20,13 @@ Scores = Callable[[Mapping[str, Tensor]], Tensor]
 
 
 class Gradients(Protocol):
-    """What the loop needs of a way to take gradients. It calls it where torch builds no graph."""
+    """What the loop needs of a way to take gradients.
+
+    Attributes:
+        still: makes the context in which steps are taken, where torch builds no graph unless asked to.
+    """
+
+    still: Callable[[], AbstractContextManager[Any]]
 
     def take(self, batch: Batch) -> float:
         """Fill `flat.gradients` with those of the batch's mean loss.
@@ -57,6 +64,7 @@ class Autograd:
         self.network, self.flat, self.loss = network, flat, loss
         self.class_weights, self.part_rows, self.sharing = class_weights, part_rows, sharing
         self.scores = scores or network.scores
+        self.still = torch.no_grad
 
     def take(self, batch: Batch) -> float:
         """See `Gradients.take`."""
@@ -81,7 +89,7 @@ class Autograd:
 
 def passes(
     batch: Batch, class_weights: Tensor | None, part_rows: int, sharing: Sharing | None
-) -> Iterable[tuple[Batch, Tensor | float]]:
+) -> Iterable[tuple[Batch, Tensor | int]]:
     """The rows that are taken together, and what the sum of their losses is divided by."""
     if sharing is not None:
         return sharing.passes(batch, class_weights)
