@@ -13,6 +13,7 @@ import base64
 import io
 import os
 import struct
+import time
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,7 @@ import numpy as np
 
 from danlu.base.archives import UnreadableMemberError, content
 from danlu.base.devices import need
+from danlu.columns.decoded import keep, recall
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -33,7 +35,12 @@ MAX_PIXELS = 80_000_000  # larger than any camera's; a small file can unpack to 
 _FORMATS = ("PNG", "JPEG", "MPO", "BMP", "DIB", "GIF", "TIFF", "WEBP", "PPM", "AVIF", "JPEG2000")
 _ORIENTATION = 0x0112
 _SIDEWAYS = (5, 6, 7, 8)
+_DRAFTED = ("JPEG", "MPO")
+_DRAFTS = "drafts"
+_DRAFTED_SIDE = 512  # larger ones are unpacked to a fraction for all sizes that are chosen by themselves
 _WORKERS = min(8, os.cpu_count() or 1)  # Pillow decodes without the interpreter's lock
+_TRIED = 8
+_THREADED_S = 150e-6  # of one: what takes less spends its time in Python, and threads only wait for each other
 
 Fit = Literal["crop", "pad", "stretch"]
 T = TypeVar("T")
@@ -116,6 +123,8 @@ def count_pixels(source: str | bytes) -> int:
 
 def read_size(source: str | bytes) -> tuple[int, int]:
     """Height and width of the upright picture, by its header. Raises UnreadableError."""
+    if (kept := recall(source)) is not None:
+        return kept[0].shape[0], kept[0].shape[1]
     try:
         with _open(source) as picture:
             sideways = picture.getexif().get(_ORIENTATION) in _SIDEWAYS
@@ -139,22 +148,43 @@ def read_picture(source: str | bytes, size: tuple[int, int] | None, fit: Fit, ch
     Raises:
         UnreadableError: with the reason.
     """
-    from PIL import ImageOps
-
-    try:
-        with _open(source) as picture:
-            if size:
-                # JPEG unpacks to a fraction for free; twice the wanted size keeps the resize's quality.
-                picture.draft(None, (2 * max(size), 2 * max(size)))
-            picture.load()
-            upright = ImageOps.exif_transpose(picture)
-            plain = _plain(upright)
-    except _faults() as error:
-        raise UnreadableError(_reason(source, error)) from error
+    kept = recall(source)
+    if kept is None or (size is not None and kept[1] == _DRAFTS and _is_drafted(kept[0].shape[:2], size)):
+        plain = _unpack(source, size)
+    else:
+        pixels, _ = kept
+        if pixels.shape == (*(size or pixels.shape[:2]), channels):
+            return pixels
+        plain = pillow().fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
     if size:
         plain = resize(plain, size, fit)
     pixels = np.asarray(plain.convert("L" if channels == 1 else "RGB"))
     return pixels.reshape(*pixels.shape[:2], channels)
+
+
+def _unpack(source: str | bytes, size: tuple[int, int] | None) -> Picture:
+    """The upright picture in mode L or RGB; it is kept where all of it was unpacked. Raises UnreadableError."""
+    from PIL import ImageOps
+
+    try:
+        with _open(source) as picture:
+            drafts, sides = picture.format in _DRAFTED, picture.size
+            if size:
+                # JPEG unpacks to a fraction for free; twice the wanted size keeps the resize's quality.
+                picture.draft(None, (2 * max(size), 2 * max(size)))
+            picture.load()
+            plain = _plain(ImageOps.exif_transpose(picture))
+    except _faults() as error:
+        raise UnreadableError(_reason(source, error)) from error
+    if not drafts or (min(sides) < _DRAFTED_SIDE and not (size and _is_drafted(sides, size))):
+        pixels = np.asarray(plain)
+        keep(source, pixels.reshape(*pixels.shape[:2], -1), _DRAFTS if drafts else "")
+    return plain
+
+
+def _is_drafted(sides: Sequence[int], size: tuple[int, int]) -> bool:
+    """Whether a JPEG of these sides is unpacked only to a fraction for a size, as Pillow's `draft` has it."""
+    return min(sides) // (2 * max(size)) >= 2
 
 
 def _plain(picture: Picture) -> Picture:
@@ -202,8 +232,13 @@ def resize_pixels(pixels: np.ndarray, size: tuple[int, int], fit: Fit) -> np.nda
 
 
 def each(function: Callable[[T], R], values: Sequence[T]) -> Iterable[R]:
-    """`function` of every value, in order, by several threads where there are many."""
-    if len(values) < 8:
+    """`function` of every value, in order, by several threads where there are many and each takes long."""
+    begun = time.perf_counter()
+    found = [function(value) for value in values[:_TRIED]]
+    seconds = (time.perf_counter() - begun) / _TRIED
+    yield from found
+    values = values[_TRIED:]
+    if len(values) < _TRIED or seconds < _THREADED_S:
         yield from map(function, values)
         return
     with ThreadPoolExecutor(_WORKERS) as pool:
@@ -216,7 +251,8 @@ def each(function: Callable[[T], R], values: Sequence[T]) -> Iterable[R]:
 def unreadable_reason(source: Any) -> str:
     """Why a picture cannot be read, or "" where all of it can."""
     try:
-        read_picture(source, None, "stretch", 3)
+        if recall(source) is None:
+            _unpack(source, None)
     except UnreadableError as error:
         return str(error)
     return ""

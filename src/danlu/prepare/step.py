@@ -24,6 +24,7 @@ from danlu.base.files import code_version, fingerprint, read_json, write_bytes, 
 from danlu.base.progress import Progress
 from danlu.base.runs import Run
 from danlu.columns.column import FittedColumn
+from danlu.columns.decoded import decoded_once
 from danlu.columns.masking import Masks
 from danlu.columns.schema import Schema
 from danlu.prepare import findings as reports
@@ -41,7 +42,7 @@ from danlu.prepare.sources.hashing import file_hashes, plain_hash, table_hash
 from danlu.prepare.sources.reading import read_data
 from danlu.prepare.sources.remote import fetch_all
 from danlu.prepare.sources.table import PICTURES, Table
-from danlu.prepare.values import outlier_findings
+from danlu.prepare.values import cut_findings, outlier_findings
 from danlu.recipe.schema import Recipe
 from danlu.recipe.writing import without_places
 
@@ -106,18 +107,22 @@ def outlook(
         DataError: the data cannot be used.
         RecipeError: an option of a column whose type was inferred is wrong.
     """
+    with decoded_once():
+        return _outlook(recipe, progress, table, [] if noticed is None else noticed)
+
+
+def _outlook(recipe: Recipe, progress: Progress, table: Table | None, noticed: list[Finding]) -> Outlook:
     masking = Masking(recipe)
     if table is None:
         fetch_all(recipe.data, progress)
         table = masking.told(read_data(recipe.data, base=recipe.base, masked=masking.rows))
-    noticed = [] if noticed is None else noticed
     from danlu.prepare.looking import Looking
 
     looked = Looking(recipe, table, _hashes(table, progress), noticed, progress).look()
     target = fit_column(looked.chosen[looked.target_name], looked, None)
     beside = fit_beside(looked, target, recipe)
     fitted = [fit_column(looked.chosen[name], looked, beside) for name in looked.inputs]
-    noticed += [*outlier_findings([*fitted, target]), *_filled(fitted, beside, looked)]
+    noticed += [*outlier_findings([*fitted, target]), *cut_findings(fitted), *_filled(fitted, beside, looked)]
     masks = _masks(recipe, [*fitted, target])
     sides = side_tables(recipe, [one.name for one in fitted])
     schema = Schema(tuple(fitted), target, tuple(recipe.data.missing_values), beside.fillers, masks, sides)
@@ -212,6 +217,10 @@ class _Preparation:
 
     def _build(self, folder: Path) -> None:
         """Do it all into an empty folder."""
+        with decoded_once(self.root):
+            self._build_into(folder)
+
+    def _build_into(self, folder: Path) -> None:
         kept = (self.root / self._looked_key()).is_dir() or _is_large(self._read())
         if kept:
             place, _ = cached(self.root, self._looked_key(), self._look, self.progress)
@@ -246,7 +255,7 @@ class _Preparation:
         """Fit, encode, pack and write."""
         encoded, beside = fit_columns(looked, self.recipe, root, self._looked_key(), self.progress)
         *fitted, target = [one.fitted for one in encoded]
-        self.noticed += [*outlier_findings([*fitted, target]), *_filled(fitted, beside, looked)]
+        self.noticed += [*outlier_findings([*fitted, target]), *cut_findings(fitted), *_filled(fitted, beside, looked)]
         masks = _masks(self.recipe, [*fitted, target])
         sides = side_tables(self.recipe, [one.name for one in fitted])
         schema = Schema(tuple(fitted), target, tuple(self.recipe.data.missing_values), beside.fillers, masks, sides)
