@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 import torch  # noqa: F401  # a run has imported it long before
 
+import danlu
 from danlu.base.errors import RecipeError, TrainingError
 from danlu.base.files import read_json
+from danlu.recipe.reading import recipe_from
 from danlu.train.mlflow import MlFlow, MlFlowRun
 from danlu.train.observers import Beginning, Ending, Observers
 from tests.small import recipe
@@ -146,3 +148,19 @@ def test_test_scores_are_added_once(tmp_path: Path, client: Any) -> None:
 def test_a_password_is_refused() -> None:
     with pytest.raises(RecipeError, match=r"train\.track\.uri holds a password"):
         recipe(train={"track": {"name": "mlflow", "uri": "https://me:secret@tracking.example"}})
+
+
+def test_a_whole_run_is_tracked(tmp_path: Path, client: Any) -> None:
+    options = {"name": "mlflow", "experiment": "flowers", "uri": f"sqlite:///{tmp_path / 'mlflow.db'}"}
+    sections = {"train": {"epochs": 2, "track": options}, "evaluate": {"bootstrap": 20, "baselines": ["majority"]}}
+    asked = recipe_from({"data": "sample:iris", "target": "species", **sections})
+    result = danlu.run(asked, root=tmp_path / "runs", until="evaluate")
+    assert result.scores
+    found = client.get_run(read_json(result.run.folder / "train/mlflow.json")["run_id"])
+    assert (found.info.run_name, found.info.status) == ("iris-0001", "FINISHED")
+    assert found.data.params["optimizer.name"] == "adamw"
+    assert found.data.params["plan.epochs"] == "2"
+    assert found.data.metrics["test_accuracy"] == pytest.approx(result.scores.metrics["test"]["accuracy"]["value"])
+    assert [one.step for one in client.get_metric_history(found.info.run_id, "validation_loss")] == [0, 1]
+    danlu.run(asked, root=tmp_path / "runs", until="evaluate")
+    assert len(client.get_metric_history(found.info.run_id, "test_accuracy")) == 1
