@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,14 +28,16 @@ class Run:
     Attributes:
         folder: `runs/NAME-0001`.
         progress: bars, lines or nothing.
+        places: step → its folder within the run, where that is not named like the step.
     """
 
     folder: Path
     progress: Progress = field(default_factory=Quiet, compare=False)
+    places: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def step(self, name: str) -> Path:
         """The folder of one step, made if it is not there."""
-        path = self.folder / name
+        path = self.folder / self.places.get(name, name)
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -64,7 +66,8 @@ class Run:
 
     def _record(self, name: str) -> dict[str, Any] | None:
         try:
-            record: dict[str, Any] = json.loads((self.folder / name / "step.json").read_text(encoding="utf-8"))
+            file = self.folder / self.places.get(name, name) / "step.json"
+            record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
         return record

@@ -13,6 +13,7 @@ from danlu.base import registry
 from danlu.base.errors import Fault, RecipeError, nearest
 from danlu.base.seeds import derive
 from danlu.columns.schema import Schema
+from danlu.design.ensemble import ensemble
 from danlu.design.link import LINKS
 from danlu.design.network import Encoder, Network
 from danlu.recipe.schema import Design, Recipe
@@ -35,6 +36,9 @@ def design(recipe: Recipe, schema: Schema) -> Network:
 
 def assemble(description: Mapping[str, Any], schema: Schema, *, seed: int = 0) -> Network:
     """The network of a description (`network.json`), with start weights from the seed."""
+    if "member" in description:
+        seeds = [derive(seed, "member", number) for number in range(description["members"])]
+        return ensemble([assemble(description["member"], schema, seed=one) for one in seeds])
     task = task_for(schema.target)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "weights"))

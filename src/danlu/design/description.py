@@ -94,7 +94,8 @@ def describe(network: Network, batch_size: int = 256) -> Description:
         for name, module in network.named_modules()
         if (name in told or not list(module.children())) and not any(name.startswith(f"{one}.") for one in told)
     ]
-    hooks = [module.register_forward_hook(noting(name)) for name, module in leaves if name not in ("fusion", "link")]
+    shown = [(name, module) for name, module in leaves if name.rpartition(".")[2] not in ("fusion", "link")]
+    hooks = [module.register_forward_hook(noting(name)) for name, module in shown]
     mode = network.training
     try:
         with torch.no_grad():

@@ -29,6 +29,7 @@ class ReportParts:
         history: one mapping per epoch.
         training: what the step `train` came to: best_epoch, facts.
         noticed: what was noticed about the training, see `Finding`.
+        ensemble: its members, see `danlu.train.ensemble`; None for one network.
         range_test: of step sizes: lr, found, curve of [lr, loss, smoothed loss].
         scores: the score card, see `Scores`.
         mistakes: see `mistakes`.
@@ -51,6 +52,7 @@ class ReportParts:
     history: Sequence[Mapping[str, Any]] | None = None
     training: Mapping[str, Any] | None = None
     noticed: Sequence[Mapping[str, Any]] | None = None
+    ensemble: Mapping[str, Any] | None = None
     range_test: Mapping[str, Any] | None = None
     scores: Mapping[str, Any] | None = None
     mistakes: Sequence[Mapping[str, Any]] | None = None
@@ -87,6 +89,7 @@ def parts_from_run(folder: Path) -> ReportParts:
         history=_history(folder / "train"),
         training=training,
         noticed=_json(folder / "train/findings.json"),
+        ensemble=_json(folder / "train/ensemble.json"),
         range_test=_json(folder / "train/lr.json"),
         scores=_json(folder / "evaluate/scorecard.json"),
         mistakes=_json(folder / "evaluate/mistakes.json"),
@@ -114,7 +117,8 @@ def _history(folder: Path) -> list[dict[str, Any]] | None:
     """The epochs so far, also while training goes on: whole lines only."""
     text = _text(folder / "history.jsonl")
     if text is None:
-        return None
+        found: list[dict[str, Any]] | None = _json(folder / "history.json")  # of an ensemble
+        return found
     rows = []
     for line in text.splitlines():
         try:

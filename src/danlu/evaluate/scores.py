@@ -31,6 +31,7 @@ class Scores:
         confusion: see `confusion`, of the test split; None for numbers.
         calibration: see `calibration`, of the test split; None for numbers.
         residuals: see `residuals`, of the test split; None for classes.
+        members: of an ensemble, one mapping for each member: metric → value on the test split; None for one network.
         mistakes: see `mistakes`, of the test split; they hold the data's own rows and so stay out of the card's JSON.
         fingerprint: of all that went in.
         outputs: a safetensors file with the network's outputs, "test" and "validation", (N, K) float32.
@@ -46,6 +47,7 @@ class Scores:
     confusion: Mapping[str, Any] | None
     calibration: Mapping[str, Any] | None
     residuals: Mapping[str, Any] | None
+    members: tuple[Mapping[str, float | None], ...] | None = None
     mistakes: tuple[Mapping[str, Any], ...] = field(default=())
     fingerprint: str
     outputs: Path

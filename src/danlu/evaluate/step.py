@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from safetensors.numpy import save
 from danlu.base.errors import DanluError
 from danlu.base.files import code_version, fingerprint, write_bytes, write_json
 from danlu.base.runs import Run
+from danlu.design.ensemble import members_of
 from danlu.design.forward import outputs
 from danlu.design.trained import Trained
 from danlu.evaluate.baselines import Baseline, baseline
@@ -21,7 +23,7 @@ from danlu.evaluate.calibration import calibration
 from danlu.evaluate.confusion import confusion
 from danlu.evaluate.mistakes import mistakes
 from danlu.evaluate.residuals import residuals
-from danlu.evaluate.score import chosen, metric
+from danlu.evaluate.score import chosen, metric, score
 from danlu.evaluate.scores import CARD, MISTAKES, OUTPUTS, Scores
 from danlu.prepare.prepared import Prepared
 from danlu.recipe.schema import Recipe
@@ -53,6 +55,7 @@ def evaluate(recipe: Recipe, trained: Trained, prepared: Prepared, run: Run) -> 
     found = {name: _outputs(trained, prepared, name) for name in _SCORED}
     write_bytes(folder / OUTPUTS, save(found))
     scores = _scores(recipe, names, task, found, prepared, run, inputs, folder / OUTPUTS)
+    scores = replace(scores, members=_members(trained, prepared, names))
     write_json(folder / MISTAKES, list(scores.mistakes))
     write_json(folder / CARD, scores.to_json())
     files = [folder / name for name in (CARD, MISTAKES, OUTPUTS)]
@@ -72,6 +75,17 @@ def _outputs(trained: Trained, prepared: Prepared, name: str) -> np.ndarray:
             hint="lower train.optimizer.lr or set train.clip_norm, and train again",
         )
     return found
+
+
+def _members(
+    trained: Trained, prepared: Prepared, names: Sequence[str]
+) -> tuple[Mapping[str, float | None], ...] | None:
+    """What each member of an ensemble scores by itself; None for one network."""
+    task, test = trained.network.task, prepared.split("test")
+    each = [task.answers(outputs(one, test.inputs)) for one in members_of(trained.network)]
+    values = [score(task, [*names], task.truth(test.target), one) for one in each]
+    found = [{name: None if np.isnan(value) else value for name, value in one.items()} for one in values]
+    return tuple(found) or None
 
 
 def _scores(

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from danlu.base.progress import duration
-from danlu.evaluate.blocks import Block, chart, charts, facts
+from danlu.evaluate.blocks import NUMBER, Block, Cell, cell, chart, charts, facts, table
 from danlu.evaluate.charts import Line, line_chart
-from danlu.evaluate.formats import figure, large, metric_name
+from danlu.evaluate.formats import figure, large, metric_name, score_text
 from danlu.evaluate.parts import ReportParts
 
 Findings = Callable[[Sequence[Mapping[str, Any]] | None], list[Block]]
@@ -23,6 +23,8 @@ def training_blocks(parts: ReportParts, findings: Findings) -> list[Block]:
         findings: shows findings, the worst first.
     """
     history = parts.history
+    if parts.ensemble:
+        return _ensemble_blocks(parts, parts.ensemble, findings)
     if not history:
         return []
     training = parts.training or {}
@@ -42,6 +44,40 @@ def training_blocks(parts: ReportParts, findings: Findings) -> list[Block]:
         shown.append(_range_test(parts.range_test))
     noticed = findings(parts.noticed) if parts.noticed else []
     return [facts(_training_facts(history, best, about)), *noticed, charts(shown)]
+
+
+def _ensemble_blocks(parts: ReportParts, about: Mapping[str, Any], findings: Findings) -> list[Block]:
+    """The members beside the ensemble, and their curves."""
+    by_folds, scores = about["by"] == "folds", parts.scores or {}
+    main = scores.get("main") or next(iter(about["members"][0]["validation"]), "")
+    tested, whole = scores.get("members"), (scores.get("metrics") or {}).get("test", {}).get(main, {}).get("value")
+    name = metric_name(main)
+    head = [("Member", ""), ("Epochs", NUMBER), ("Best epoch", NUMBER), (f"{name}, validation", NUMBER)]
+    head += [(f"{name}, test", NUMBER)] if tested else []
+    rows: list[list[Cell]] = []
+    for place, one in enumerate(about["members"]):
+        text = f"{one['member']}, validated on fold {one['fold']}" if by_folds else str(one["member"])
+        row: list[Cell] = [text, figure(one["epochs"]), figure(one["best_epoch"] + 1)]
+        row.append(score_text(main, one["validation"].get(main)))
+        rows.append([*row, score_text(main, tested[place].get(main))] if tested else row)
+    own = about["validation"].get(main) if about["validation"] else None
+    last: list[Cell] = [cell("All together", strong=True), "", "", score_text(main, own) if about["validation"] else ""]
+    rows.append([*last, score_text(main, whole)] if tested else last)
+    curves = [
+        _curve([row for row in parts.history or () if row["member"] == one["member"]], "validation_loss")
+        for one in about["members"]
+    ]
+    svg = line_chart("Validation loss of each member by epoch", curves, x_label="epoch")
+    facts_of = (parts.training or {}).get("facts") or {}
+    found = [("Members", figure(len(rows) - 1))]
+    found += [("Time", duration(facts_of["seconds"]))] if facts_of.get("seconds") is not None else []
+    noticed = findings(parts.noticed) if parts.noticed else []
+    return [
+        facts(found),
+        table("The members and what they are together", head, rows),
+        *noticed,
+        charts([chart("Validation loss", svg)]),
+    ]
 
 
 def _range_test(record: Mapping[str, Any]) -> dict[str, Any]:

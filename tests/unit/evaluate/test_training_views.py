@@ -25,3 +25,23 @@ def test_the_range_test_is_drawn_with_the_step_size_that_was_taken() -> None:
 def test_without_a_range_test_there_is_no_chart_of_it() -> None:
     (*_, charts) = blocks()
     assert [one["title"] for one in charts["charts"]] == ["Loss", "Learning rate"]  # type: ignore[index]
+
+
+def test_members_stand_beside_the_ensemble() -> None:
+    members = [
+        {"member": one, "fold": None, "epochs": 1, "best_epoch": 0, "validation": {"accuracy": 0.5 + one / 10}}
+        for one in (1, 2)
+    ]
+    history = [{"member": one, **HISTORY[0]} for one in (1, 2)]
+    scores = {
+        "main": "accuracy",
+        "members": [{"accuracy": 0.61}, {"accuracy": 0.62}],
+        "metrics": {"test": {"accuracy": {"value": 0.75}}},
+    }
+    record = {"by": "seeds", "members": members, "validation": {"accuracy": 0.8}}
+    parts = ReportParts(history=history, ensemble=record, scores=scores)
+    (_, table, charts) = training_blocks(parts, audit_blocks)
+    texts = [[one if isinstance(one, str) else one["text"] for one in row] for row in table["rows"]]
+    assert [row[-1] for row in texts] == ["0.610", "0.620", "0.750"]
+    assert texts[-1][0] == "All together"
+    assert charts["charts"][0]["svg"].count("<circle") == 2
