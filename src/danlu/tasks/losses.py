@@ -220,12 +220,13 @@ class CrossEntropy:
             return loss.item() / float(divisor), gradient_BK.mul_(
                 1 / divisor if weights_B1 is None else weights_B1 / divisor
             )
-        aten, codes_B = torch.ops.aten, target_B.long()  # the kernels that autograd calls
-        log_p_BK = torch.log_softmax(scores_BK, 1)
-        loss, weight = aten.nll_loss_forward(log_p_BK, codes_B, class_weights_K, _SUM, _NO_CLASS)
+        codes_B = target_B.long()
+        log_p_BK = torch._log_softmax(scores_BK, 1, False)  # the kernels that autograd calls
+        loss = torch._C._nn.nll_loss_nd(log_p_BK, codes_B, class_weights_K, _SUM, _NO_CLASS)  # type: ignore[arg-type]
         share = loss.new_full((), 1 / float(divisor))
-        by_log_p = aten.nll_loss_backward(share, log_p_BK, codes_B, class_weights_K, _SUM, _NO_CLASS, weight)
-        return loss.item() / float(divisor), aten._log_softmax_backward_data(by_log_p, log_p_BK, 1, log_p_BK.dtype)
+        by_log_p = torch.ops.aten.nll_loss_backward(share, log_p_BK, codes_B, class_weights_K, _SUM, _NO_CLASS, loss)
+        gradient_BK = torch._log_softmax_backward_data(by_log_p, log_p_BK, 1, log_p_BK.dtype)
+        return loss.item() / float(divisor), gradient_BK
 
 
 @dataclass(frozen=True, kw_only=True)
