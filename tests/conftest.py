@@ -10,6 +10,10 @@ from hypothesis import settings
 
 ROOT = Path(__file__).parent.parent
 
+# Tests may import torch before `danlu.design`, which sets this too: spinning threads made a step of an LSTM on a busy
+# machine 70 times slower.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 # The same examples in every run, so that what lands has passed them; `HYPOTHESIS_PROFILE=search` looks for new ones.
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.register_profile("search", deadline=None)

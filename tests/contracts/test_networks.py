@@ -19,6 +19,7 @@ from danlu.columns.fillers.group import Group
 from danlu.design import Network, assemble, describe, design, outputs
 from danlu.design.description import example_inputs
 from danlu.export.onnx import Onnx
+from danlu.export.session import open_session, session_outputs
 from danlu.tasks.losses import default_loss
 from tests.small import TARGETS, frame, prepared, recipe, schema
 
@@ -112,6 +113,51 @@ def test_it_exports_with_any_batch(encoder: str, tmp_path: Path) -> None:
     for count in (1, 2, 7, 96):
         part = {name: array[:count] for name, array in rows(built).items()}
         np.testing.assert_allclose(session.run(["outputs"], part)[0], outputs(built, part), rtol=1e-4, atol=1e-5)
+
+
+SEQUENCE_ENCODERS = [
+    {"name": "lstm", "num_layers": 2, "bidirectional": True},
+    {"name": "lstm", "num_layers": 2, "pooling": "mean"},
+    {"name": "transformer", "num_layers": 1, "width": 16, "causal": True, "pooling": "last"},
+    {"name": "transformer", "num_layers": 1, "width": 16, "pooling": "first"},
+    {"name": "transformer", "num_layers": 1, "width": 16, "pooling": "none"},
+]
+
+
+def sequence_network(options: dict[str, object]) -> Network:
+    return design(recipe(design={"encoders": {"*": options}}), schema(frame(), "sold", ("load", "words")))
+
+
+@pytest.mark.parametrize("options", SEQUENCE_ENCODERS, ids=str)
+def test_every_form_of_a_sequence_encoder_trains(options: dict[str, object]) -> None:
+    test_every_parameter_gets_a_gradient(sequence_network(options))
+    test_a_row_alone_is_as_in_a_batch(sequence_network(options))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", SEQUENCE_ENCODERS, ids=str)
+def test_every_form_of_a_sequence_encoder_exports(options: dict[str, object], tmp_path: Path) -> None:
+    built = sequence_network(options)
+    Onnx().export(built, tmp_path / "model.onnx")
+    session = open_session(tmp_path / "model.onnx")
+    for count in (1, 96):
+        part = {name: array[:count] for name, array in rows(built).items()}
+        np.testing.assert_allclose(session_outputs(session, part), outputs(built, part), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message", "hint"),
+    [
+        ({"num_heads": 5}, "is 5, which does not divide width (128)", "set num_heads to 4 or 8"),
+        ({"causal": True, "pooling": "first"}, "is first, and a causal network's first token sees no other", "set"),
+    ],
+)
+def test_options_of_a_transformer_that_do_not_go_together(options: dict[str, object], message: str, hint: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        network("transformer", "sold", design={"encoders": {"*": {"name": "transformer", **options}}})
+    (fault,) = caught.value.faults
+    assert fault.path.startswith("design.encoders.words.")
+    assert (fault.message, fault.hint.startswith(hint)) == (message, True)
 
 
 def test_eight_rows_are_learnt_by_heart(built: Network) -> None:

@@ -53,7 +53,8 @@ class Transformer:
         place = f"design.encoders.{slot.column}"
         if self.width % self.num_heads:
             fits = [count for count in range(1, self.width + 1) if self.width % count == 0]
-            near = sorted(sorted(fits, key=lambda count: abs(count - self.num_heads))[:2])
+            below = [count for count in fits if count < self.num_heads]
+            near = [*below[-1:], *[count for count in fits if count > self.num_heads][:1]]
             message = f"is {self.num_heads}, which does not divide width ({self.width})"
             hint = f"set num_heads to {' or '.join(map(str, near))}"
             raise RecipeError([Fault(path=f"{place}.num_heads", message=message, hint=hint)])
