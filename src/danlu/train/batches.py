@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -144,10 +144,11 @@ def batches(
     *,
     step_rows: int,
     first_step: int = 0,
+    last_step: int | None = None,
     device: str = "cpu",
     share: Share = WHOLE,
 ) -> Generator[Batch, None, None]:
-    """The steps of an epoch from `first_step` on.
+    """The steps of an epoch from `first_step` on, up to but without `last_step`.
 
     Rows are gathered for many steps at a time and then sliced; where a gather begins does not change what a step holds.
     The batches of one chunk share its memory.
@@ -157,19 +158,27 @@ def batches(
         order: (N,) rows of the split, see `row_order`.
         step_rows: rows of one optimizer step, of all workers together.
         first_step: steps before it are skipped, at no cost.
+        last_step: nothing is gathered for it and those after it; None goes on to the end.
         device: where the tensors go.
         share: which of every step's rows are wanted; only those are gathered.
     """
-    found = chunks(split, order, step_rows=step_rows, first_step=first_step, device=device, share=share)
+    spans = _spans(split, order, step_rows, first_step, last_step)
+    found = chunks(split, order, spans, step_rows=step_rows, device=device, share=share)
     with closing(found):
         for chunk in found:
             yield from chunk.batches()
 
 
 def chunks(
-    split: Split, order: Order, *, step_rows: int, first_step: int = 0, device: str = "cpu", share: Share = WHOLE
+    split: Split,
+    order: Order,
+    spans: Iterable[tuple[int, int]],
+    *,
+    step_rows: int,
+    device: str = "cpu",
+    share: Share = WHOLE,
 ) -> Generator[Chunk, None, None]:
-    """The same rows, as many steps at once as are gathered together; see `batches`.
+    """The rows of spans of steps, (first, one past the last), each gathered together; see `batches`.
 
     Of a set that may have to be read from disk the next chunk is gathered in a thread while the last one trains.
     """
@@ -187,14 +196,16 @@ def chunks(
         target = torch.from_numpy(take(split.target, rows)).to(device)
         return Chunk(first, sizes, inputs, target if target.is_floating_point() else target.long(), rows)
 
-    spans = _spans(split, order, step_rows, first_step)
     ahead = row_bytes(split) * len(order) > _AHEAD_BYTES
     yield from one_ahead(work, spans) if ahead else map(work, spans)
 
 
-def _spans(split: Split, order: Order, step_rows: int, first_step: int) -> Iterator[tuple[int, int]]:
-    """Steps that are gathered at once, (first, one past the last): some MiB of them, or a window."""
+def _spans(
+    split: Split, order: Order, step_rows: int, first_step: int, last_step: int | None
+) -> Iterator[tuple[int, int]]:
+    """Steps that are gathered at once: some MiB of them, or a window."""
     total = num_steps(len(order), step_rows)
+    total = total if last_step is None else min(total, last_step)
     steps = max(1, _GATHER_BYTES // (row_bytes(split) * step_rows))
     while first_step < total:
         last = first_step + steps

@@ -75,6 +75,7 @@ def test_every_row_comes_once_and_seeking_equals_replay(
         check(batch, data)
     for first in {0, 1, len(found) // 2, len(found) - 1, len(found)}:
         same(list(batches(data, order, step_rows=step_rows, first_step=first)), found[first:])
+        same(list(batches(data, order, step_rows=step_rows, last_step=first)), found[:first])
 
 
 @given(
