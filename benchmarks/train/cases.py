@@ -156,7 +156,7 @@ def tokens() -> tuple[Rows, str]:
     for place in range(1, 64):
         drawn = follows[classes, inputs[:, place - 1], random.integers(0, 4, len(classes))]
         inputs[:, place] = np.where(random.random(len(classes)) < 0.5, drawn, random.integers(0, 256, len(classes)))
-        marked = random.random(len(classes)) < 0.25
+        marked = random.random(len(classes)) < 0.3
         inputs[marked, place] = (classes * 25 + random.integers(0, 25, len(classes)))[marked]
     return cut(inputs, classes, 1200, 120), "seeded"
 
