@@ -26,11 +26,12 @@ _MOST_PARAMS = 100  # of one request
 _LONGEST = 500  # letters of a parameter's value
 _WAIT_S = 15.0  # at the end, for what is still under way
 _ENDS = {"finished": "FINISHED", "stopped": "FINISHED", "interrupted": "KILLED", "failed": "FAILED"}
-# A server that is away must be known to be so while training goes on, and MLflow calls home unless it is told not to.
+# A server that is away must be known to be so while training goes on; MLflow calls home and prints, unless told not to.
 _POLITE = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 
 

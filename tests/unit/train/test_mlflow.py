@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -164,3 +165,26 @@ def test_a_whole_run_is_tracked(tmp_path: Path, client: Any) -> None:
     assert [one.step for one in client.get_metric_history(found.info.run_id, "validation_loss")] == [0, 1]
     danlu.run(asked, root=tmp_path / "runs", until="evaluate")
     assert len(client.get_metric_history(found.info.run_id, "test_accuracy")) == 1
+
+
+def test_what_was_missed_in_an_outage_is_sent_later(tmp_path: Path, empty: Path) -> None:
+    from mlflow import MlflowClient
+
+    (tmp_path / "mlflow.db").write_text("not yet a database" * 9)
+    watching = options(tmp_path).observer(tmp_path, "small-0001", "inputs")
+    watching.started(beginning(tmp_path))
+    watching.epoch_ended(rows(1))
+    _until(lambda: watching.fault is not None)
+    shutil.copy(empty, tmp_path / "mlflow.db")
+    watching.epoch_ended(rows(2))
+    watching.ended(Ending(state="finished"))
+    client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
+    run = read_json(tmp_path / "mlflow.json")["run_id"]
+    assert [one.step for one in client.get_metric_history(run, "loss")] == [0, 1]
+
+
+def _until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
