@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
+import sys
 from types import ModuleType
 
 from danlu.base.errors import DanluError, MissingExtraError
@@ -14,6 +16,15 @@ def need(package: str, extra: str) -> ModuleType:
     if importlib.util.find_spec(package) is None:
         raise MissingExtraError(package, extra)
     return importlib.import_module(package)
+
+
+def wait_passively() -> None:
+    """Let idle threads of arithmetic sleep, unless the environment says otherwise; before torch is loaded.
+
+    By default they spin: beside a busy neighbour a small step then takes many times as long.
+    """
+    if "torch" not in sys.modules:
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def choose_device(name: str = "auto") -> str:

@@ -17,12 +17,13 @@ import torch
 from torch import Tensor, nn
 
 from danlu.design.encoders.mlp import MlpEncoder
+from danlu.design.layers.concat import ConcatFusion
 from danlu.design.layers.dropout import Dropout, dropped
 from danlu.design.network import Network
 from danlu.tasks.losses import Loss, score_gradient
 from danlu.train.batches import Batch
 from danlu.train.flat import FlatParameters
-from danlu.train.gradients import passes, step_weight
+from danlu.train.gradients import Still, passes, step_weight
 from danlu.train.sharing import Sharing
 
 
@@ -168,7 +169,9 @@ class Dense:
         (encoder,) = network.encoders
         assert isinstance(encoder, MlpEncoder)
         self.encoder, self.embeds = encoder, encoder.embeds
-        self.still = torch.no_grad if self.embeds else torch.inference_mode  # the latter is faster, and forbids graphs
+        self.still: Still = (
+            torch.no_grad if self.embeds else torch.inference_mode
+        )  # the latter is faster, and forbids graphs
         self.link = network.link
         self.weight = next(layer.weight for layer in _layers(network, encoder) if isinstance(layer, nn.Linear))
         self.chains: dict[int, Chain] = {}
@@ -242,9 +245,13 @@ def fits(network: Network) -> bool:
     """Whether all of a network's layers but its embeddings are dense ones that `Dense` knows."""
     if len(network.encoders) != 1 or not isinstance(network.encoders[0], MlpEncoder):
         return False
+    if not isinstance(network.fusion, ConcatFusion):
+        return False
     passed_by = [network, network.encoders[0], *network.encoders[0].dense.modules(), *network.head.modules()]
     if any(module._forward_hooks or module._forward_pre_hooks for module in passed_by):
         return False  # somebody listens to the modules, so they must run
+    if not all(parameter.requires_grad for parameter in network.parameters()):
+        return False
     known = (nn.Linear, nn.ReLU, nn.SiLU, nn.GELU, Dropout)
     return all(isinstance(layer, known) for layer in _layers(network, network.encoders[0]))
 

@@ -16,6 +16,7 @@ from danlu.train.batches import Batch
 from danlu.train.flat import FlatParameters
 from danlu.train.sharing import Sharing
 
+Still = Callable[[], AbstractContextManager[Any]]
 Scores = Callable[[Mapping[str, Tensor]], Tensor]
 
 
@@ -26,7 +27,7 @@ class Gradients(Protocol):
         still: makes the context in which steps are taken, where torch builds no graph unless asked to.
     """
 
-    still: Callable[[], AbstractContextManager[Any]]
+    still: Still
 
     def take(self, batch: Batch) -> float:
         """Fill `flat.gradients` with those of the batch's mean loss.
@@ -64,7 +65,7 @@ class Autograd:
         self.network, self.flat, self.loss = network, flat, loss
         self.class_weights, self.part_rows, self.sharing = class_weights, part_rows, sharing
         self.scores = scores or network.scores
-        self.still = torch.no_grad
+        self.still: Still = torch.no_grad
 
     def take(self, batch: Batch) -> float:
         """See `Gradients.take`."""
