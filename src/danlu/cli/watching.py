@@ -40,6 +40,7 @@ class Watched:
         history: one mapping for each finished epoch.
         findings: of the training, once it has ended.
         age_s: seconds since the run last wrote of itself.
+        member: which member of an ensemble is trained; "" where there is none.
     """
 
     folder: Path
@@ -49,6 +50,7 @@ class Watched:
     history: Sequence[Mapping[str, Any]] = ()
     findings: Sequence[Mapping[str, Any]] = ()
     age_s: float = 0.0
+    member: str = ""
 
 
 def find_run(name: str, root: Path) -> Path:
@@ -71,14 +73,26 @@ def find_run(name: str, root: Path) -> Path:
 
 def read_run(folder: Path, now: float | None = None) -> Watched:
     """Read what is there now; files that are not there yet, or are half written, are passed over."""
-    train = folder / "train"
-    live, history = _mapping(train / "live.json"), _lines(train / "history.jsonl")
-    state, reason = _state(folder, live, (train / "step.json").is_file())
+    train, done = folder / "train", (folder / "train" / "step.json").is_file()
+    place = train if done else _member(train)
+    live, history = _mapping(place / "live.json"), _lines(place / "history.jsonl")
+    state, reason = _state(folder, live, done)
     findings = _list(train / "findings.json")
-    if findings is None and state in ("finished", "stopped") and live and is_alive(live):
-        state, reason = "running", ""  # what was noticed is still being written
+    if live and state in ("finished", "stopped") and (findings is None or place != train):
+        # What was noticed is still to be written, or the next member to be trained.
+        if is_alive(live):
+            state, reason = "running", ""
+        elif place != train:
+            state, reason = "killed", f"process {live['pid']} is gone"
     age = max(0.0, (time.time() if now is None else now) - live.get("at", 0.0))
-    return Watched(folder, state, reason, live, history, findings or [], age)
+    member = place.name if place != train else ""
+    return Watched(folder, state, reason, live, history, findings or [], age, member)
+
+
+def _member(train: Path) -> Path:
+    """Where the training under way writes: `train`, or the folder of that member of an ensemble that wrote last."""
+    found = [(path.stat().st_mtime_ns, path.parent) for path in train.glob("member-*/live.json")]
+    return max(found)[1] if found and not (train / "live.json").is_file() else train
 
 
 def _state(folder: Path, live: Mapping[str, Any], done: bool) -> tuple[State, str]:
@@ -141,7 +155,7 @@ def state_line(seen: Watched) -> str:
     if seen.state == "running" and seen.age_s > _SILENT_S:
         host = "" if is_alive(seen.live) else f" from {seen.live.get('host')}"
         text += f", not heard of{host} for {duration(seen.age_s)}"
-    return f"{seen.folder.name} · {text}"
+    return " · ".join(part for part in (seen.folder.name, seen.member, text) if part)
 
 
 def epoch_line(row: Mapping[str, Any], epochs: int | None = None) -> str:

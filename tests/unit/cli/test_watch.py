@@ -159,6 +159,24 @@ def test_it_needs_no_torch_and_ends_on_ctrl_c(tmp_path: Path) -> None:
         assert child.wait(10) == 0
 
 
+def test_of_an_ensemble_the_member_under_way_is_shown(tmp_path: Path) -> None:
+    folder = make(tmp_path, 3)
+    (folder / "train").rename(folder / "first")
+    (folder / "train").mkdir()
+    (folder / "first").rename(folder / "train/member-1")
+    assert picture(read_run(folder), 80)[0] == "wine-0001 · member-1 · running"
+    told = json.loads((folder / "train/member-1/live.json").read_text())
+    write_json(folder / "train/member-1/live.json", {**told, "state": "finished"})
+    assert read_run(folder).state == "running", "the next member is to come"
+    write_json(folder / "train/member-1/live.json", {**told, "state": "finished", "pid": 2**22 + 1})
+    assert read_run(folder).state == "killed", "there is nobody to train the next member"
+    write_json(folder / "train/member-2/live.json", {**told, "epoch": 0, "count": 0})
+    assert picture(read_run(folder), 80)[0] == "wine-0001 · member-2 · running"
+    write_json(folder / "train/findings.json", [])
+    write_json(folder / "train/step.json", {})
+    assert picture(read_run(folder), 80)[0] == "wine-0001 · finished"
+
+
 def test_half_written_files_are_passed_over(tmp_path: Path) -> None:
     folder = make(tmp_path, 2)
     path = folder / "train/history.jsonl"
