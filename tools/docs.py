@@ -28,6 +28,7 @@ SECTIONS = {
     "InnerFold": "prepare.split.fold.inner",
     "Design": "design",
     "Train": "train",
+    "Checkpoints": "train.checkpoints",
     "EarlyStop": "train.early_stop",
     "Engine": "train.engine",
     "Statistics": "train.statistics",

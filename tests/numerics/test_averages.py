@@ -86,9 +86,9 @@ def test_averaged_weights_are_scored_and_kept_with_norms_measured_for_them(
         loop.position.best = None
         for epoch in range(loop.plan.epochs):
             loop.progress, loop.shown, loop.clock = Quiet().task("train", 1).__enter__(), 0, 0.0
-            loop.saved_at = loop.shown_at = float("inf")
+            loop.shown_at = float("inf")
             loop.network.train()
-            for batch in loop._batches(epoch, loop.plan.step_rows):
+            for batch in loop.batches(epoch, loop.plan.step_rows):
                 loop.step(batch)
                 loop.position.loss_rows += 1
                 loop.position.step, loop.position.count = batch.step + 1, loop.position.count + 1
@@ -101,9 +101,10 @@ def test_averaged_weights_are_scored_and_kept_with_norms_measured_for_them(
             loop.end_epoch()
             after = plain_weights(loop.network)
             assert all(torch.equal(before[name], after[name]) for name in before), "training goes on from its own"
+        loop.checkpoints.finish(loop.position, tmp_path / "run/best.safetensors")
         kept = load_file(tmp_path / "run/best.safetensors")
         reference.eval()
-        update_bn([batch.inputs for batch in loop._batches(loop.plan.epochs - 1, 16)], _Eval(reference))
+        update_bn([batch.inputs for batch in loop.batches(loop.plan.epochs - 1, 16)], _Eval(reference))
     expected = reference.module.state_dict()
     for name, value in kept.items():
         if "num_batches" not in name:
@@ -161,7 +162,7 @@ def test_a_run_of_pictures_cut_short_ends_with_the_same_averages(tmp_path: Path,
         pass
 
     def run(folder: Path, passes: int | None) -> bytes:
-        loop = pictures(folder, {"average": section, "checkpoint_s": 1e-9})
+        loop = pictures(folder, {"average": section, "checkpoints": {"every_s": 0}})
 
         def stop(*_: object) -> None:
             nonlocal passes

@@ -18,7 +18,7 @@ RECIPE = """
 name: killed
 data: sample:breast_cancer
 target: diagnosis
-train: {epochs: 40, early_stop: null, batch_size: 64, checkpoint_s: 1.0e-3}
+train: {epochs: 40, early_stop: null, batch_size: 64, checkpoints: {every_s: 0.001}}
 evaluate: {bootstrap: 50, baselines: [majority]}
 """
 

@@ -2,7 +2,7 @@
 
 0  done            1  failed                 2  the recipe, the data or the command line is wrong
 3  not released: `require` is not met      70  a fault of danlu itself      130  stopped by Ctrl-C
-141  stopped, since the reader of its output left (`danlu run … | head`)
+141  stopped, since the reader of its output left (`danlu run … | head`)    143  stopped by SIGTERM while training
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def _guarded(arguments: Sequence[str]) -> int:
         if isinstance(leaving.__context__, BrokenPipeError):
             return _UNREAD  # the reader of our output left before we were done: we end as SIGPIPE ends a program
         code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
-        if code == 130:
+        if code in (130, 143):
             print("stopped; run the same command again to go on", file=sys.stderr)
         return code
     except KeyboardInterrupt:

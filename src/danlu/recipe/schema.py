@@ -49,9 +49,10 @@ from danlu.recipe.sections import (
     SplitBy,
     SplitRecipe,
 )
-from danlu.recipe.training import EarlyStop, Engine, Statistics, Train
+from danlu.recipe.training import Checkpoints, EarlyStop, Engine, Statistics, Train
 
 __all__ = [
+    "Checkpoints",
     "Choice",
     "ColumnRecipe",
     "Compress",

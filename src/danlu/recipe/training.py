@@ -46,6 +46,20 @@ class Engine(Section):
     compiled: bool | Literal["auto"] = "auto"
 
 
+class Checkpoints(Section):
+    """What is kept of a training, so that it goes on after a kill, and how often.
+
+    Attributes:
+        every_s: seconds between two checkpoints; 0 writes one after every step. The last state is kept in any case.
+        keep_last: states, the newest ones: where one is damaged, the one before is taken.
+        keep_best: epochs whose weights are kept, the best ones; those that a kept state goes with stay too.
+    """
+
+    every_s: Annotated[float, Ge(0)] = 30.0
+    keep_last: Annotated[int, Ge(1)] = 2
+    keep_best: Annotated[int, Ge(1)] = 1
+
+
 class Statistics(Section):
     """Gradients, weights, updates and activations, measured while training goes on.
 
@@ -120,7 +134,7 @@ class Train(Section):
         engine: what does a step's arithmetic: `auto`, what is fastest here; `plain`, the reference: one thread, fp32,
             torch's autograd; or each part by itself.
         device: where the network is trained: auto, cpu, cuda, cuda:0 (a card by its number) or mps.
-        checkpoint_s: seconds between two checkpoints within an epoch; each epoch's end writes one too.
+        checkpoints: how often the state is written, and how many of them are kept.
         statistics: measures gradients, weights, updates and activations of some steps; none measures nothing. The
             weights come out the same either way.
         track: who is told of parameters and epochs beside TensorBoard; none tells nobody.
@@ -145,7 +159,7 @@ class Train(Section):
     early_stop: EarlyStop | None = Field(default_factory=EarlyStop)
     engine: Literal["auto", "plain"] | Engine = "auto"
     device: Annotated[str, BeforeValidator(_device)] = "auto"
-    checkpoint_s: Annotated[float, Gt(0)] = 30.0
+    checkpoints: Checkpoints = Field(default_factory=Checkpoints)
     statistics: Statistics | None = None
     track: Annotated[Choice, Component("trackers")] | None = None
 

@@ -19,10 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save
 from torch import Tensor
 
-from danlu.base.files import write_bytes
 from danlu.base.progress import Task as ProgressTask
 from danlu.design.forward import outputs
 from danlu.design.network import Network
@@ -33,6 +31,7 @@ from danlu.tasks.losses import Loss
 from danlu.train.averages import Average, averaged
 from danlu.train.batches import Batch, batches, row_order
 from danlu.train.budget import Budget
+from danlu.train.checkpoints import Checkpoints
 from danlu.train.dense import Dense
 from danlu.train.engine import Engine
 from danlu.train.flat import FlatParameters, plain_weights
@@ -43,9 +42,10 @@ from danlu.train.optimizers import Optimizer, segments
 from danlu.train.pace import Meter, note
 from danlu.train.plan import Plan
 from danlu.train.schedules import Schedule
-from danlu.train.state import LOWEST, Position, load_checkpoint, save_checkpoint
+from danlu.train.signals import Asked
+from danlu.train.state import LOWEST, Position, live_tensors
 
-LAST = "last.safetensors"
+BEST = "best.safetensors"
 _MEASURED = 16_384  # training rows behind a batch norm's running means: their error is below a hundredth of a deviation
 
 
@@ -80,13 +80,14 @@ class Loop:
         metrics: scored on the validation split after each epoch.
         class_weights: (K,) float32, or None.
         seed: the recipe's.
-        folder: where checkpoints go.
+        folder: where checkpoints go, and the best weights at the end.
         inputs: fingerprint of the step.
         observers: watch, and may ask to stop.
         meter: tells how fast it is; none is made without the peak of the machine.
         settle: what is still to be found out when all is set up, before the first step is taken.
         budget: the time that training may take; or None.
         findings: what was noticed so far.
+        asked: whether the process was asked to end.
     """
 
     network: Network
@@ -110,6 +111,7 @@ class Loop:
     settle: Callable[[Loop], None] | None = None
     budget: Budget | None = None
     findings: list[Finding] = field(default_factory=list)
+    asked: Asked = field(default_factory=Asked)
     position: Position = field(default_factory=Position)
 
     def start(self) -> Position:
@@ -122,7 +124,11 @@ class Loop:
         if self.average:
             self.slots["average"] = torch.zeros_like(self.flat.values)
         self.num_decayed = len(self.flat.values) if decay_all else self.flat.num_matrices
-        found = load_checkpoint(self.folder / LAST, self.flat, self.network, self.slots, self.inputs)
+        live, say = live_tensors(self.flat, self.network, self.slots), self.observers.say
+        self.checkpoints = Checkpoints(
+            self.folder, live, self.inputs, self.section.checkpoints, device=self.plan.device, say=say
+        )
+        found = self.checkpoints.take_up()
         self.flat.refresh()
         self.position = found or Position(schedule=self.schedule.start())
         self.gradients = self._gradients()
@@ -158,14 +164,18 @@ class Loop:
     def fit(self, progress: ProgressTask) -> None:
         """Run all epochs that are left; `best.safetensors` then holds the best weights."""
         self.progress, self.shown = progress, self.position.count
-        self.saved_at = self.shown_at = time.monotonic()
+        self.checkpoints.saved_at = self.shown_at = time.monotonic()
         self.clock = time.monotonic() - self.position.seconds
         self.meter = self.meter or Meter(self.training.num_rows, self.monitor.name)
         try:
             while self.position.epoch < self.plan.epochs and not self.position.stopped:
                 self.epoch()
                 self.end_epoch()
+                self.attend()
+            self.position.seconds = time.monotonic() - self.clock
+            self.checkpoints.finish(self.position, self.folder / BEST)
         finally:
+            self.checkpoints.join()
             self.flat.show()
 
     def epoch(self) -> None:
@@ -186,8 +196,8 @@ class Loop:
             self._show()
             if at.stopped:
                 break
-            if time.monotonic() - self.saved_at > self.section.checkpoint_s:
-                self.save()
+            if self.asked.signal or self.checkpoints.failed or self.checkpoints.due():
+                self.attend()
 
     def batches(self, epoch: int, rows: int, first_step: int = 0) -> Generator[Batch, None, None]:
         """The epoch's rows, so many at a time."""
@@ -263,17 +273,15 @@ class Loop:
             at.schedule = self.schedule.observe(watched, at.schedule)
             self._judge(watched)
         at.epoch, at.step, at.loss_sum, at.loss_rows, at.worst_loss = at.epoch + 1, 0, 0.0, 0, LOWEST
-        self.save()
-        if stop := self.observers.epoch_ended(at.history):
-            self._heed(stop)
-            self.save()
+        self._heed(self.observers.epoch_ended(at.history))
 
     def _kept(self) -> AbstractContextManager[None]:
         """The network with the weights that are scored and kept: their average, where it has begun."""
         at, average = self.position, self.average
         if average and not average.each_step and average.begun(at.epoch, self.plan.epochs):
             self._average(average)
-            at.best = None if at.averaged == 1 else at.best  # only averages may be the best from here on
+            if at.averaged == 1:
+                at.best, at.kept = None, []  # only averages may be the best from here on
         if not at.averaged:
             return nullcontext()
         size = self.plan.batch_size
@@ -287,18 +295,36 @@ class Loop:
         least = early_stop.min_delta if early_stop else 0.0
         if at.best is None or watched < at.best - least:
             at.best, at.best_epoch, at.bad_epochs = watched, at.epoch, 0
-            write_bytes(self.folder / "best.safetensors", save(plain_weights(self.network)))
         else:
             at.bad_epochs += 1
+        self.checkpoints.keep_weights(at, watched, lambda: plain_weights(self.network))
         waits = self.average is not None and not at.averaged
         at.stopped |= early_stop is not None and not waits and at.bad_epochs >= early_stop.patience
 
     def save(self) -> None:
-        """Write the checkpoint."""
+        """Begin to write a checkpoint."""
         self.position.seconds = time.monotonic() - self.clock
-        last = self.folder / LAST
-        save_checkpoint(last, self.flat, self.network, self.slots, self.position, self.inputs)
-        self.saved_at = time.monotonic()
+        self.checkpoints.begin(self.position)
+
+    def attend(self) -> None:
+        """What is due between two steps: an end that was asked for, a write that failed, a checkpoint.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C; the state is saved.
+            SystemExit: SIGTERM; the state is saved.
+            StorageError: the last checkpoint could not be written.
+        """
+        if self.asked.signal:
+            self.save()
+            self.checkpoints.wait()
+            at = self.position
+            told = f"train: {self.asked.signal.name} in epoch {at.epoch + 1}, after step {at.count}"
+            self.observers.say(f"{told}: the state is saved, and the same command goes on from there")
+            self.asked.leave()
+        if self.checkpoints.failed:
+            self.checkpoints.wait()
+        if self.checkpoints.due():
+            self.save()
 
     def validate(self) -> dict[str, float | None]:
         """Loss and metrics on the validation split."""

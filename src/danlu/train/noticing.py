@@ -13,9 +13,11 @@ from danlu.design.description import describe
 from danlu.prepare.findings import to_json
 from danlu.recipe.schema import Recipe
 from danlu.train.activations import dead_units
+from danlu.train.checkpoints import damage_findings
 from danlu.train.constant import constant_loss
 from danlu.train.diagnose import Facts, diagnose
 from danlu.train.live import Live
+from danlu.train.machine import moved_finding
 from danlu.train.observers import Ending, JsonLines, Observer, TensorBoard, stop_finding
 from danlu.train.pace import Meter
 from danlu.train.peak import peak
@@ -106,5 +108,14 @@ def notice(loop: Loop) -> None:
     )
     stopped = [stop_finding(at.stop, at.epoch)] if at.stop else []
     short = loop.budget.findings() if loop.budget else []
-    findings = [*diagnose(at.history, facts), *stopped, *loop.findings, *short, *loop.observers.findings]
+    findings = [
+        *diagnose(at.history, facts),
+        *stopped,
+        *loop.findings,
+        *short,
+        *loop.observers.findings,
+        *damage_findings(at.damaged),
+    ]
+    if moved := moved_finding(at.machines):
+        findings.append(moved)
     write_json(loop.folder / FINDINGS, to_json(findings))

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from danlu.base.files import write_text
+from danlu.base.files import write_bytes
 from danlu.prepare.prepared import Finding
 
 if TYPE_CHECKING:
@@ -308,7 +308,8 @@ class JsonLines(Observer):
 
     def epoch_ended(self, history: History) -> None:
         """Write all epochs."""
-        write_text(self.path, "".join(json.dumps(row, allow_nan=False) + "\n" for row in history))
+        text = "".join(json.dumps(row, allow_nan=False) + "\n" for row in history)
+        write_bytes(self.path, text.encode(), sync=False)  # written again at the end, and by a run that goes on
 
 
 class TensorBoard(Observer):

@@ -1,20 +1,16 @@
-"""All that a killed run needs to go on bit for bit, and the file that holds it (no pickle)."""
+"""All that a killed run needs to go on bit for bit; `train/checkpoints.py` keeps it in files."""
 
 from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 
-from danlu.base.errors import RunError
-from danlu.base.files import write_bytes
 from danlu.train.flat import FlatParameters
 
 LOWEST = -sys.float_info.max  # JSON has no infinity
@@ -41,6 +37,9 @@ class Position:
         worst_loss: the largest loss of a step of the epoch so far.
         worst_step: after how many steps in all it came.
         seconds: spent on training so far, in all starts.
+        kept: [value, epoch] of each epoch whose weights are kept: the best one first, then by the value.
+        machines: where the steps were taken: one {"count": steps before, "machine": …} for each that went on.
+        damaged: checkpoints that were found damaged: `file`, `reason`, and the one `taken` instead.
     """
 
     epoch: int = 0
@@ -59,55 +58,46 @@ class Position:
     worst_loss: float = LOWEST
     worst_step: int = 0
     seconds: float = 0.0
+    kept: list[list[Any]] = field(default_factory=list)
+    machines: list[dict[str, Any]] = field(default_factory=list)
+    damaged: list[dict[str, str]] = field(default_factory=list)
+
+    def to_json(self) -> str:
+        """As a checkpoint holds it."""
+        return json.dumps(vars(self), allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Position:
+        """What `to_json` gave. Raises ValueError, TypeError where it is something else."""
+        return cls(**json.loads(text))
 
 
-def save_checkpoint(
-    path: Path, flat: FlatParameters, network: nn.Module, slots: dict[str, Tensor], position: Position, inputs: str
-) -> None:
-    """Write the whole state atomically.
+def live_tensors(flat: FlatParameters, network: nn.Module, slots: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors that training changes, under the names that checkpoints hold them by.
 
     Args:
-        path: the file; what stood there stands until the new one is whole.
         flat: the parameters.
         network: for its buffers (running means).
         slots: the optimizer's tensors.
-        position: where the run stands.
-        inputs: fingerprint of the training step: a checkpoint of other inputs is not taken up.
     """
-    tensors = {"parameters": flat.values, "rng": torch.get_rng_state()}
+    tensors = {"parameters": flat.values}
     tensors |= {f"slots/{name}": slot for name, slot in slots.items()}
-    tensors |= {f"buffers/{name}": buffer for name, buffer in _buffers(network).items()}
-    metadata = {"inputs": inputs, "position": json.dumps(asdict(position), allow_nan=False)}
-    write_bytes(path, save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, metadata))
+    return tensors | {f"buffers/{name}": buffer for name, buffer in _buffers(network).items()}
 
 
-def load_checkpoint(
-    path: Path, flat: FlatParameters, network: nn.Module, slots: dict[str, Tensor], inputs: str
-) -> Position | None:
-    """Put the state of a checkpoint in place and give its position; None where there is none of these inputs.
+def random_states(device: str = "cpu") -> dict[str, Tensor]:
+    """Torch's random state here, and on the card where the network is trained: name → uint8."""
+    states = {"rng/cpu": torch.get_rng_state()}
+    if device.startswith("cuda"):
+        states["rng/cuda"] = torch.cuda.get_rng_state(device)
+    return states
 
-    Raises:
-        RunError: the file is damaged.
-    """
-    if not path.is_file():
-        return None
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata()
-            if metadata["inputs"] != inputs:
-                return None
-            with torch.no_grad():
-                flat.values.copy_(file.get_tensor("parameters"))
-                for name, slot in slots.items():
-                    slot.copy_(file.get_tensor(f"slots/{name}"))
-                for name, buffer in _buffers(network).items():
-                    buffer.copy_(file.get_tensor(f"buffers/{name}"))
-            torch.set_rng_state(file.get_tensor("rng"))
-            return Position(**json.loads(metadata["position"]))
-    except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
-        raise RunError(
-            f"the checkpoint {path.name} is damaged: {error}", where=str(path), hint="delete it to train from the start"
-        ) from error
+
+def set_random_states(states: Mapping[str, Tensor], device: str = "cpu") -> None:
+    """Put back what `random_states` gave; a state of a device that is not used here is left out."""
+    torch.set_rng_state(states["rng/cpu"])
+    if device.startswith("cuda") and "rng/cuda" in states:
+        torch.cuda.set_rng_state(states["rng/cuda"], device)
 
 
 def _buffers(network: nn.Module) -> dict[str, Tensor]:

@@ -26,14 +26,18 @@ from danlu.prepare.findings import from_json
 from danlu.prepare.prepared import Prepared, Split
 from danlu.recipe.schema import Recipe
 from danlu.tasks.losses import Loss, loss_for
+from danlu.train.checkpoints import FOLDER as CHECKPOINTS
 from danlu.train.engine import Engine, engine_for
 from danlu.train.flat import load_weights
-from danlu.train.loop import LAST, Loop, Monitor
+from danlu.train.loop import BEST, Loop, Monitor
+from danlu.train.machine import Machine, this_machine
 from danlu.train.noticing import meter, notice, observed, watching
 from danlu.train.observers import JsonLines, Observer, Observers
 from danlu.train.orders import class_counts
 from danlu.train.plan import Plan, class_weights, make_plan
 from danlu.train.settling import FILES, budget_for, settle
+from danlu.train.signals import listening
+from danlu.train.state import Position
 
 VALIDATION_LOSS = "validation_loss"
 
@@ -60,7 +64,7 @@ def train(
     inputs = _inputs(recipe, network, prepared, plan)
     if (result := run.finished("train", inputs)) is None:
         result = _fit(recipe, network, prepared, training, plan, inputs, run, callbacks)
-    weights = folder / "best.safetensors"
+    weights = folder / BEST
     load_weights(network, load_file(weights))
     network.eval()
     history = tuple(read_json(folder / "history.json"))
@@ -71,7 +75,7 @@ def train(
 
 
 def _inputs(recipe: Recipe, network: Network, prepared: Prepared, plan: Plan) -> str:
-    section = recipe.train.model_dump(mode="json", exclude={"checkpoint_s", "statistics", "track"})
+    section = recipe.train.model_dump(mode="json", exclude={"checkpoints", "device", "statistics", "track"})
     metrics = recipe.evaluate.metrics
     return fingerprint(
         section,
@@ -79,8 +83,7 @@ def _inputs(recipe: Recipe, network: Network, prepared: Prepared, plan: Plan) ->
         recipe.seed,
         network.description,
         prepared.fingerprint,
-        asdict(plan),
-        torch.__version__,
+        {name: value for name, value in asdict(plan).items() if name != "device"},  # what differs there are last bits
         code_version(),
     )
 
@@ -98,7 +101,7 @@ def _fit(
     """Run the loop to its end and record the step."""
     started, folder = time.monotonic(), run.step("train")
     budget = budget_for(recipe.train, folder, inputs)
-    engine = _engine(recipe, network, plan, folder)
+    engine = _engine(recipe, network, plan, folder, inputs)
     observers = Observers(watching(recipe, run, inputs, callbacks), run.progress.say)
     loop = make_loop(recipe, network, training, prepared.split("validation"), plan, engine, folder, inputs, observers)
     loop.budget, loop.settle = budget, partial(settle, say=run.progress.say)
@@ -108,13 +111,14 @@ def _fit(
             position = loop.start()
             if position.count:
                 run.progress.say(f"train: going on from epoch {position.epoch + 1}, step {position.step + 1}")
-            with run.progress.task("train", loop.plan.total_steps, position.count) as task:
+            _note_machine(position, this_machine(plan.device), run)
+            with listening() as loop.asked, run.progress.task("train", loop.plan.total_steps, position.count) as task:
                 loop.fit(task)
-        load_weights(network, load_file(folder / "best.safetensors"))
+        load_weights(network, load_file(folder / BEST))
         notice(loop)
     JsonLines(folder / "history.jsonl").epoch_ended(loop.position.history)  # whole, whatever befell the observers
     write_json(folder / "history.json", loop.position.history)
-    at, weights = loop.position, folder / "best.safetensors"
+    at, weights = loop.position, folder / BEST
     facts = {
         **asdict(loop.plan),
         "lr": loop.optimizer.lr,
@@ -132,14 +136,31 @@ def _fit(
     return run.finish("train", inputs, outputs, result, seconds=time.monotonic() - started)
 
 
-def _engine(recipe: Recipe, network: Network, plan: Plan, folder: Path) -> Engine:
-    """What does the arithmetic; written down, and taken up again by a run that goes on, wherever it does."""
-    file = folder / "engine.json"
-    if (folder / LAST).is_file() and file.is_file():
-        return Engine.from_json(read_json(file))
+def _engine(recipe: Recipe, network: Network, plan: Plan, folder: Path, inputs: str) -> Engine:
+    """What does the arithmetic; written down, and taken up again by a run that goes on, wherever it does.
+
+    Only from the processor to a card, or back, it is chosen anew.
+    """
+    file, machine = folder / "engine.json", this_machine(plan.device).to_json()
+    if file.is_file() and any((folder / CHECKPOINTS).glob("step-*")):
+        found = read_json(file)
+        before, began_with = found.pop("machine"), found.pop("inputs")
+        if began_with == inputs and (before["device"] == "cpu") == (machine["device"] == "cpu"):
+            return Engine.from_json(found)
     engine = engine_for(recipe.train, network, plan)
-    write_json(file, engine.to_json())
+    write_json(file, {**engine.to_json(), "machine": machine, "inputs": inputs})
     return engine
+
+
+def _note_machine(position: Position, machine: Machine, run: Run) -> None:
+    """Note where the steps from here on are taken; say so where that is another machine than before."""
+    now = {"count": position.count, "machine": machine.to_json()}
+    if not position.machines:
+        position.machines.append(now)
+    elif differences := machine.differences(position.machines[-1]["machine"]):
+        told = "; ".join(differences)
+        run.progress.say(f"train: goes on elsewhere ({told}): from here the weights may differ in the last bits")
+        position.machines.append(now)
 
 
 @contextmanager

@@ -60,7 +60,7 @@ class Watches(Observer):
 def fit(
     folder: Path, sections: dict[str, object] | None = None, watching: Sequence[Observer] = (), **options: object
 ) -> Trained:
-    settings = {"epochs": 4, "batch_size": 16, "optimizer": ADAM, "checkpoint_s": 1e-9, **(sections or {})}
+    settings = {"epochs": 4, "batch_size": 16, "optimizer": ADAM, "checkpoints": {"every_s": 0}, **(sections or {})}
     asked = recipe(train=settings)
     data = prepared(folder / "data", "sold", options.get("inputs", INPUTS))  # type: ignore[arg-type]
     return train(asked, design(asked, data.schema), data, Run(folder / "run"), watching)
