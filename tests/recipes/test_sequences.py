@@ -85,9 +85,13 @@ def test_a_transformer_reads_tokens(tmp_path: Path) -> None:
         tmp_path,
         data={"columns": {"words": "tokens"}},
         prepare={"accept": ["duplicate_rows"]},
+        evaluate={"bootstrap": 20, "baselines": ["majority", "boosting"]},
         design={"encoders": {"words": {"name": "transformer", "num_layers": 2, "num_heads": 2, "width": 32}}},
         train={"epochs": 12, "batch_size": 16, "optimizer": {"name": "adam", "lr": 3e-3}},
     )
     rows = [{"words": "it was good"}, {"words": "it was not good"}, {"words": ["bad", "so"]}, {"words": ["not", "bad"]}]
     assert asked(result, rows) == ["yes", "no", "no", "yes"]
+    boosting = read_json(result.run.folder / "evaluate" / "scorecard.json")["baselines"]["boosting"]
+    assert "tokens as counts of their codes" in boosting["note"]
+    assert boosting["metrics"]["accuracy"]["value"] > 0.6
     asked(result, [{"words": None}, {"words": "never seen before"}])

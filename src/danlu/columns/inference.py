@@ -108,7 +108,7 @@ def infer(values: pl.Series, *, is_target: bool, name: str) -> Inferred:
         return Inferred("ignore", {}, "every value is missing", "empty")
     dtype = known.dtype
     if dtype.is_nested() or dtype == pl.Binary:
-        return _infer_nested(known, is_target=is_target)
+        return _infer_nested(known, len(values), is_target=is_target)
     if dtype in (pl.Object, pl.Time, pl.Duration, pl.Unknown):
         return Inferred("ignore", {}, f"values of type {dtype} are not used yet", "unsupported")
     if dtype.is_float() and (found := _infer_fractions(known)):
@@ -140,9 +140,11 @@ def _look(known: pl.Series, num_rows: int, is_target: bool, name: str) -> _Look:
     return _Look(name, is_target, counted["value"], counted["rows"].to_numpy(), num_rows)
 
 
-def _infer_nested(known: pl.Series, *, is_target: bool) -> Inferred:
+def _infer_nested(known: pl.Series, num_rows: int, *, is_target: bool) -> Inferred:
     dtype = known.dtype
     levels, inner = depth(dtype)
+    if levels and len(known) == num_rows > 1 and all(some.n_unique() == 1 for some in (known.head(_MANY_ROWS), known)):
+        return Inferred("ignore", {}, "it is the same list in every row", "constant")
     if not is_target and levels in (1, 2) and inner.is_numeric() and (levels == 1 or not _may_be_pixels(known, inner)):
         return Inferred("series", {}, "lists of numbers" if levels == 1 else "lists of steps with several numbers each")
     if not is_target and levels == 1 and inner == pl.String:

@@ -109,14 +109,16 @@ SENTENCES = [f"the {word} thing is number {row} of them" for row, word in enumer
         # pictures
         ([f"images/{row}.JPG" for row in range(50)], "x", ("image", "")),
         ([b"\x89PNG", b"\xff\xd8"], "x", ("image", "")),
-        (np.zeros((5, 8, 8)), "x", ("image", "")),
+        (RANDOM.random((5, 8, 8)), "x", ("image", "")),
         ([[[1, 2], [3, 4]]], "x", ("image", "")),
         # sequences
         ([[1, 2], [3]], "x", ("series", "")),
-        (np.zeros((5, 8)), "x", ("series", "")),
+        (RANDOM.normal(size=(5, 8)), "x", ("series", "")),
+        ([[1, 2]] * 5, "x", ("ignore", "constant")),
+        ([["a"]] * 5, "x", ("ignore", "constant")),
         ([[[1, 2], [3, 4]], [[5, 6]]], "x", ("series", "")),
         ([[[1, 2], [3, -4]]], "x", ("series", "")),
-        (np.full((5, 8, 8), -1.0), "x", ("series", "")),
+        (RANDOM.normal(size=(5, 8, 8)), "x", ("series", "")),
         ([["a", "b"], ["c"]], "x", ("tokens", "")),
         # what there is no type for
         ([[True], [False]], "x", ("ignore", "unsupported")),
