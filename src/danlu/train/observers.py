@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from danlu.base.files import write_bytes
 from danlu.prepare.prepared import Finding
+from danlu.train.events import EventFile
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -318,7 +319,7 @@ class TensorBoard(Observer):
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.written = 0
-        self.writer: Any = None
+        self.file: EventFile | None = None
 
     def started(self, beginning: Beginning) -> None:
         """Write what was before."""
@@ -329,32 +330,24 @@ class TensorBoard(Observer):
         """Write the epochs that are not yet there."""
         for row in history[self.written :]:
             # The time is the training time, so that a resumed run draws one curve.
-            self.scalars({name: value for name, value in row.items() if name != "epoch"}, row["epoch"], row["seconds"])
+            values = {name: value for name, value in row.items() if name not in ("epoch", "step_of_max")}
+            self.scalars(values, row["epoch"], row["seconds"])
         self.written = len(history)
-        self.writer.flush()
+        self._flush()
 
     def scalars(self, values: Mapping[str, Any], step: int, seconds: float) -> None:
         """Write those values that are numbers."""
-        from tensorboard.compat.proto.event_pb2 import Event
-        from tensorboard.compat.proto.summary_pb2 import Summary
-        from tensorboard.summary.writer.event_file_writer import EventFileWriter
-
-        if self.writer is None:
+        if self.file is None:
             for old in self.folder.glob("events.out.tfevents.*"):
                 old.unlink()
-            self.writer = EventFileWriter(str(self.folder))
-        found = [
-            Summary.Value(tag=name, simple_value=value)
-            for name, value in values.items()
-            if isinstance(value, (int, float))
-        ]
-        self.writer.add_event(Event(wall_time=seconds, step=step, summary=Summary(value=found)))
+            self.file = EventFile(self.folder)
+        numbers = {name: value for name, value in values.items() if isinstance(value, (int, float))}
+        self.file.scalars(numbers, step, seconds)
 
     def ended(self, ending: Ending) -> None:
         """Write what is left."""
-        self.close()
+        self._flush()
 
-    def close(self) -> None:
-        """Write what is left."""
-        if self.writer is not None:
-            self.writer.close()
+    def _flush(self) -> None:
+        if self.file:
+            self.file.flush()
