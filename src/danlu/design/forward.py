@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from danlu.base.arrays import stretch
 from danlu.design.network import Network
@@ -48,8 +47,3 @@ def spans(num_rows: int, size: int) -> Iterator[tuple[int, int]]:
     """(start, stop) of every piece of `size` rows, the last one shorter."""
     for start in range(0, num_rows, size):
         yield start, min(start + size, num_rows)
-
-
-def as_tensor(array: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
-    """A copy of an array (which may be memory-mapped and read-only) on a device."""
-    return torch.from_numpy(np.array(array)).to(device)

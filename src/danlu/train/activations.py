@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from danlu.design.forward import as_tensor, spans
+from danlu.base.arrays import gather
+from danlu.design.forward import spans
 from danlu.design.network import Network
 from danlu.prepare.prepared import Split
 
@@ -95,11 +97,10 @@ def dead_units(network: Network, training: Split) -> tuple[dict[str, tuple[int, 
     if not hooks:
         return {}, 0
     step = max(1, training.num_rows // _ROWS)
-    rows = slice(0, min(training.num_rows, step * _ROWS), step)
-    inputs = {name: array[rows] for name, array in training.inputs.items()}
-    count = len(range(*rows.indices(training.num_rows)))
+    rows = np.arange(0, min(training.num_rows, step * _ROWS), step)
     device = next(network.parameters()).device
     with _looking(network, hooks):
-        for start, stop in spans(count, _AT_ONCE):
-            network.scores({name: as_tensor(array[start:stop], device) for name, array in inputs.items()})
-    return {name: (int((~some_U).sum()), len(some_U)) for name, some_U in alive.items()}, count
+        for start, stop in spans(len(rows), _AT_ONCE):
+            some = {name: gather(array, rows[start:stop]) for name, array in training.inputs.items()}
+            network.scores({name: torch.from_numpy(array).to(device) for name, array in some.items()})
+    return {name: (int((~some_U).sum()), len(some_U)) for name, some_U in alive.items()}, len(rows)
