@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # uv does not read pip's settings: a folder of local wheels is handed on.
 FIND_LINKS := $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS),)
 
-.PHONY: help env run test test-all tiny check fix docs clean
+.PHONY: help env run test test-all tiny check fix docs bench bench-envs clean
 
 help:          ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -44,6 +44,12 @@ fix: env       ## mend what ruff can mend
 docs: env      ## write the generated pages and the JSON Schema anew
 	$(BIN)/python -m danlu.recipe.json_schema
 	$(BIN)/python tools/docs.py
+
+bench-envs: env ## an environment for every toolkit that training is measured beside (docs/benchmarks.md)
+	$(BIN)/python benchmarks/train/environments.py
+
+bench: env     ## measure training beside the bare loop and those toolkits, into docs/benchmarks.md; an hour
+	$(BIN)/python benchmarks/train/run.py --docs
 
 clean:         ## remove the environment and all runs
 	rm -rf $(VENV) runs

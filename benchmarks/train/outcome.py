@@ -193,6 +193,7 @@ _ABOUT = {
     "en": "{date}, {rounds} round(s), load at a process's start {load} (median).{quick}",
     "zh": "{date}，{rounds} 轮，每个进程启动时系统负载的中位数为 {load}。{quick}",
 }
+_PICTURE = {"en": "Seconds per step as ratios", "zh": "每步耗时与裸循环之比"}
 _QUICK = {"en": " Two epochs only: a check that everything runs.", "zh": "只跑两个 epoch，仅用于确认都能运行。"}
 
 
@@ -201,7 +202,8 @@ def to_docs(whole: Summary) -> None:
     for language, name in (("en", "benchmarks.md"), ("zh", "benchmarks.zh-CN.md")):
         page = DOCS / name
         about = whole.about | {"quick": _QUICK[language] if whole.about["quick"] == "True" else ""}
-        text = f"{_ABOUT[language].format(**about)}\n\n{table(whole, language)}"
+        picture = f"![{_PICTURE[language]}](benchmarks.svg)\n\n" if whole.kind == "steps" else ""
+        text = f"{picture}{_ABOUT[language].format(**about)}\n\n{table(whole, language)}"
         begin, end = f"<!-- measured: {whole.kind} -->", f"<!-- end: {whole.kind} -->"
         whole_page = page.read_text(encoding="utf-8")
         assert begin in whole_page
