@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +28,12 @@ from danlu.prepare.prepared import Finding, Split
 from danlu.recipe.schema import Train
 from danlu.tasks.losses import Loss
 from danlu.train.averages import Average, averaged
-from danlu.train.batches import Batch, batches, row_order
+from danlu.train.batches import WHOLE, Batch, batches, row_order
 from danlu.train.budget import Budget
 from danlu.train.checkpoints import Checkpoints
 from danlu.train.dense import Dense
 from danlu.train.engine import Engine
+from danlu.train.exchange import exchange, spread_state
 from danlu.train.flat import FlatParameters, plain_weights
 from danlu.train.gradients import Autograd, Gradients, compiled, target_of
 from danlu.train.nonfinite import refuse
@@ -42,8 +42,10 @@ from danlu.train.optimizers import Optimizer, segments
 from danlu.train.pace import Meter, note
 from danlu.train.plan import Plan
 from danlu.train.schedules import Schedule
+from danlu.train.sharing import Sharing, needed
 from danlu.train.signals import Asked
 from danlu.train.state import LOWEST, Position, live_tensors
+from danlu.train.workers import Alone, Workers
 
 BEST = "best.safetensors"
 _MEASURED = 16_384  # training rows behind a batch norm's running means: their error is below a hundredth of a deviation
@@ -83,6 +85,7 @@ class Loop:
         folder: where checkpoints go, and the best weights at the end.
         inputs: fingerprint of the step.
         observers: watch, and may ask to stop.
+        workers: train the same network together with this one.
         meter: tells how fast it is; none is made without the peak of the machine.
         settle: what is still to be found out when all is set up, before the first step is taken.
         budget: the time that training may take; or None.
@@ -107,6 +110,7 @@ class Loop:
     inputs: str
     average: Average | None = None
     observers: Observers = field(default_factory=Observers)
+    workers: Workers = field(default_factory=Alone)
     meter: Meter | None = None
     settle: Callable[[Loop], None] | None = None
     budget: Budget | None = None
@@ -128,15 +132,20 @@ class Loop:
         self.checkpoints = Checkpoints(
             self.folder, live, self.inputs, self.section.checkpoints, device=self.plan.device, say=say
         )
-        found = self.checkpoints.take_up()
-        self.flat.refresh()
+        found = self.checkpoints.take_up() if self.workers.rank == 0 else None
         self.position = found or Position(schedule=self.schedule.start())
+        if self.workers.count > 1:
+            self.position = spread_state(self.workers, live, self.position, self.plan.device)
+        self.flat.refresh()
         self.gradients = self._gradients()
+        self.heard = self.asked
+        self.wanted: dict[str, Any] | None = None
         if self.settle:
             self.settle(self)
         self.observers.started(self._beginning())
         if self.position.history and not self.position.step and not self.position.stopped:
             self._heed(self.observers.epoch_ended(self.position.history))  # a kill may have come before the answer
+        self._agree()
         return self.position
 
     def _beginning(self) -> Beginning:
@@ -156,7 +165,11 @@ class Loop:
 
     def _gradients(self) -> Gradients:
         """The way to take gradients that the engine names."""
-        parts = (self.network, self.flat, self.loss, self.class_weights, self.plan.batch_size)
+        plan, self.sharing = self.plan, None
+        if needed(self.network, self.workers, plan.step_rows // plan.batch_size):
+            sizes = (plan.batch_size, plan.step_rows, self.training.num_rows)
+            self.sharing = Sharing(self.network, self.workers, *sizes)
+        parts = (self.network, self.flat, self.loss, self.class_weights, plan.batch_size, self.sharing)
         if self.engine.backward == "dense":
             return Dense(*parts)
         return Autograd(*parts, scores=compiled(self.network) if self.engine.compiled else None)
@@ -166,6 +179,7 @@ class Loop:
         self.progress, self.shown = progress, self.position.count
         self.checkpoints.saved_at = self.shown_at = time.monotonic()
         self.clock = time.monotonic() - self.position.seconds
+        self.heard = self.asked if self.workers.count == 1 else Asked()
         self.meter = self.meter or Meter(self.training.num_rows, self.monitor.name)
         try:
             while self.position.epoch < self.plan.epochs and not self.position.stopped:
@@ -173,7 +187,8 @@ class Loop:
                 self.end_epoch()
                 self.attend()
             self.position.seconds = time.monotonic() - self.clock
-            self.checkpoints.finish(self.position, self.folder / BEST)
+            if self.workers.rank == 0:
+                self.checkpoints.finish(self.position, self.folder / BEST)
         finally:
             self.checkpoints.join()
             self.flat.show()
@@ -186,8 +201,9 @@ class Loop:
             if at.count >= self.plan.total_steps:
                 break
             loss = self.step(batch) if at.count + 1 != self.observers.next_step else self._watched(batch)
-            at.loss_sum += loss * len(batch.rows)
-            at.loss_rows += len(batch.rows)
+            rows = self.sharing.count(batch) if self.sharing else len(batch.rows)
+            at.loss_sum += loss * rows
+            at.loss_rows += rows
             at.step, at.count = batch.step + 1, at.count + 1
             if loss > at.worst_loss:
                 at.worst_loss, at.worst_step = loss, at.count
@@ -196,26 +212,50 @@ class Loop:
             self._show()
             if at.stopped:
                 break
-            if self.asked.signal or self.checkpoints.failed or self.checkpoints.due():
+            if self.heard.signal or self.checkpoints.failed or self.checkpoints.due():
                 self.attend()
 
-    def batches(self, epoch: int, rows: int, first_step: int = 0) -> Generator[Batch, None, None]:
-        """The epoch's rows, so many at a time."""
+    def batches(
+        self, epoch: int, rows: int, first_step: int = 0, last_step: int | None = None, *, whole: bool = False
+    ) -> Generator[Batch, None, None]:
+        """This worker's part of the epoch's rows, or the `whole` of them, so many of all workers at a time."""
         order = row_order(self.training, self.seed, epoch, self.section.sampling, self.plan.blocks)
-        return batches(self.training, order, step_rows=rows, first_step=first_step, device=self.plan.device)
+        share = WHOLE if whole or self.sharing is None else self.sharing.share
+        return batches(
+            self.training,
+            order,
+            step_rows=rows,
+            first_step=first_step,
+            last_step=last_step,
+            device=self.plan.device,
+            share=share,
+        )
 
     def step(self, batch: Batch) -> float:
         """One optimizer step; gives the mean loss of its rows."""
-        with torch.no_grad():
-            return self._step(batch)
-
-    def _step(self, batch: Batch) -> float:
-        total = self.gradients.take(batch)
-        # A sum tells of every number that is none, in one pass; the weights are still those that the step began with.
-        if not math.isfinite(total) or not math.isfinite(self.flat.gradients.sum().item()):
+        with self.gradients.still():
+            total = self.take(batch)
+            # A sum tells of every number that is none, in one pass.
+            finite = math.isfinite(total) and math.isfinite(self.flat.gradients.sum().item())
+            if finite:
+                self.move(self.lr())
+        if not finite:  # the weights are still those that the step began with
+            if self.workers.count > 1:  # all look at all rows, and find the same
+                batch = next(self.batches(self.position.epoch, self.plan.step_rows, batch.step, whole=True))
             refuse(self, batch, total)
-        self.move(self.lr())
         return total
+
+    def take(self, batch: Batch) -> float:
+        """Take the gradients of a step's rows, those of all workers together; gives their loss."""
+        total = self.gradients.take(batch)
+        if self.workers.count == 1:
+            return total
+        due = self.workers.rank == 0 and self.checkpoints.due()
+        heard = exchange(self.workers, self.flat, total, asked=self.asked, stop=self.wanted is not None, due=due)
+        self.heard.signal, self.due = heard.asked.signal, heard.due
+        if heard.stop:
+            self.position.stopped, self.position.stop = True, self.wanted
+        return heard.loss
 
     def move(self, lr: float) -> None:
         """Move the weights by the gradients that were taken."""
@@ -240,7 +280,11 @@ class Loop:
         loss, lr, count = self.step(batch), self.lr(), self.position.count + 1
         seconds = time.monotonic() - self.clock
         step = Step(epoch=self.position.epoch, count=count, loss=loss, lr=lr, seconds=seconds)
-        self._heed(self.observers.step_ended(step), count)
+        stop = self.observers.step_ended(step)
+        if self.workers.count == 1:
+            self._heed(stop, count)
+        elif stop is not None:
+            self.wanted = self.wanted or {**asdict(stop), "step": count}  # all stop together, after the next step
         return loss
 
     def _heed(self, stop: Stop | None, count: int | None = None) -> None:
@@ -248,6 +292,14 @@ class Loop:
         if stop is not None:
             at = self.position
             at.stopped, at.stop = True, {**asdict(stop), "step": at.count if count is None else count}
+
+    def _agree(self) -> None:
+        """Let all workers stop where the first one's observers asked for it."""
+        if self.workers.count > 1:
+            at = self.position
+            if self.wanted is not None:
+                at.stopped, at.stop = True, self.wanted
+            at.stopped = bool(self.workers.spread_bytes(bytes([at.stopped]))[0])
 
     def _average(self, average: Average) -> None:
         """Take the weights into their average."""
@@ -274,6 +326,7 @@ class Loop:
             self._judge(watched)
         at.epoch, at.step, at.loss_sum, at.loss_rows, at.worst_loss = at.epoch + 1, 0, 0.0, 0, LOWEST
         self._heed(self.observers.epoch_ended(at.history))
+        self._agree()
 
     def _kept(self) -> AbstractContextManager[None]:
         """The network with the weights that are scored and kept: their average, where it has begun."""
@@ -285,8 +338,8 @@ class Loop:
         if not at.averaged:
             return nullcontext()
         size = self.plan.batch_size
-        sized = self.batches(at.epoch, size)
-        rows = (batch.inputs for batch in islice(sized, -(-_MEASURED // size)) if len(batch.rows) > 1 or not batch.step)
+        sized = self.batches(at.epoch, size, 0, -(-_MEASURED // size), whole=True)
+        rows = (batch.inputs for batch in sized if len(batch.rows) > 1 or not batch.step)
         return averaged(self.network, self.flat, self.slots["average"], rows)
 
     def _judge(self, watched: float) -> None:
@@ -297,14 +350,16 @@ class Loop:
             at.best, at.best_epoch, at.bad_epochs = watched, at.epoch, 0
         else:
             at.bad_epochs += 1
-        self.checkpoints.keep_weights(at, watched, lambda: plain_weights(self.network))
+        if self.workers.rank == 0:
+            self.checkpoints.keep_weights(at, watched, lambda: plain_weights(self.network))
         waits = self.average is not None and not at.averaged
         at.stopped |= early_stop is not None and not waits and at.bad_epochs >= early_stop.patience
 
     def save(self) -> None:
         """Begin to write a checkpoint."""
         self.position.seconds = time.monotonic() - self.clock
-        self.checkpoints.begin(self.position)
+        if self.workers.rank == 0:
+            self.checkpoints.begin(self.position)
 
     def attend(self) -> None:
         """What is due between two steps: an end that was asked for, a write that failed, a checkpoint.
@@ -314,13 +369,13 @@ class Loop:
             SystemExit: SIGTERM; the state is saved.
             StorageError: the last checkpoint could not be written.
         """
-        if self.asked.signal:
+        if self.heard.signal:
             self.save()
             self.checkpoints.wait()
             at = self.position
-            told = f"train: {self.asked.signal.name} in epoch {at.epoch + 1}, after step {at.count}"
+            told = f"train: {self.heard.signal.name} in epoch {at.epoch + 1}, after step {at.count}"
             self.observers.say(f"{told}: the state is saved, and the same command goes on from there")
-            self.asked.leave()
+            self.heard.leave()
         if self.checkpoints.failed:
             self.checkpoints.wait()
         if self.checkpoints.due():

@@ -23,6 +23,7 @@ class Machine:
         instructions: the processor's own, as far as they are arithmetic; kernels are chosen by them.
         device: `cpu`, or the card's name.
         torch: its version.
+        workers: processes that share each batch: sums come in another order.
     """
 
     processor: str
@@ -30,6 +31,7 @@ class Machine:
     instructions: str
     device: str
     torch: str
+    workers: int = 1
 
     def to_json(self) -> dict[str, Any]:
         """As `train/engine.json` and checkpoints hold it."""
@@ -43,17 +45,18 @@ class Machine:
         return shown or (["the processor's instructions are others"] if found else [])
 
 
-def this_machine(device: str) -> Machine:
+def this_machine(device: str, workers: int = 1) -> Machine:
     """The machine of this process.
 
     Args:
         device: a torch device: where the network is trained.
+        workers: processes that train it together.
     """
     import torch
 
     processor, flags = _processor()
     name = torch.cuda.get_device_name(device) if device.startswith("cuda") else device
-    return Machine(processor, torch.backends.cpu.get_cpu_capability(), flags, name, torch.__version__)
+    return Machine(processor, torch.backends.cpu.get_cpu_capability(), flags, name, torch.__version__, workers)
 
 
 def _processor() -> tuple[str, str]:

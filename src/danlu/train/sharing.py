@@ -40,7 +40,7 @@ class Sharing:
         """Rows of the step that a batch is this worker's part of."""
         return min(self.step_rows, self.num_rows - batch.step * self.step_rows)
 
-    def passes(self, batch: Batch, class_weights: Tensor | None) -> Iterator[tuple[Batch, Tensor | float]]:
+    def passes(self, batch: Batch, class_weights: Tensor | None) -> Iterator[tuple[Batch, Tensor | int]]:
         """The rows of each pass, and what the sum of their losses is divided by.
 
         Args:
@@ -74,10 +74,10 @@ class Sharing:
 
     def _divisor(
         self, batch: Batch, count: int, spans: list[tuple[int, int, bool]], class_weights: Tensor | None
-    ) -> Tensor | float:
+    ) -> Tensor | int:
         """The sum of the weights of all the step's rows."""
         if class_weights is None:
-            return float(count)
+            return count
         start, total = 0, class_weights.new_zeros(1)
         for first, last, whole in spans:
             stop = start + last - first
