@@ -290,11 +290,10 @@ def _undisturbed() -> Iterator[None]:
     """Put torch's random state back afterwards."""
     import torch
 
-    state = torch.get_rng_state()
-    try:
+    used = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    cards = range(torch.cuda.device_count()) if used else ()
+    with torch.random.fork_rng(cards):
         yield
-    finally:
-        torch.set_rng_state(state)
 
 
 class JsonLines(Observer):
