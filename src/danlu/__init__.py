@@ -65,6 +65,7 @@ def fit(
     root: str | Path = "runs",
     progress: Progress | None = None,
     callbacks: Sequence[Observer] = (),
+    loss: Any = None,
     **sections: Any,
 ) -> Result:
     """Run all six steps on rows in memory.
@@ -75,6 +76,8 @@ def fit(
         root: the folder of all runs.
         progress: where work reports itself; by default nowhere.
         callbacks: watch the training and may stop it, see `danlu.Observer`. They are no part of the recipe.
+        loss: `train.loss`: a name, a mapping, or an object of your own with the method `value` of
+            `danlu.tasks.losses.Loss`.
         sections: the recipe's other sections, as in YAML: `train={"epochs": 5}`, `require={"accuracy": ">= 0.9"}`.
 
     Returns:
@@ -94,6 +97,8 @@ def fit(
         from danlu.prepare.sources.frame import to_polars
 
         rows = to_polars(rows)
+    if loss is not None:
+        sections["train"] = {**sections.get("train", {}), "loss": loss}
     data = {**sections.pop("data", {}), "source": rows, "target": target}
     return run(recipe_from({"data": data, **sections}), root=Path(root), progress=progress, callbacks=callbacks)
 

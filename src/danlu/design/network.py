@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, Self
 
 from torch import Tensor, nn
 
@@ -78,6 +78,15 @@ class Network(nn.Module):
         self.fusion = fusion
         self.head = head
         self.link = link
+
+    def train(self, mode: bool = True) -> Self:
+        """As of any module, but parts whose weights are all fixed stay as they answer: no dropout, no moving means."""
+        super().train(mode)
+        for module in [one for part in (*self.encoders, self.head) for one in part.modules()]:
+            weights = list(module.parameters())
+            if weights and not any(weight.requires_grad for weight in weights):
+                module.eval()
+        return self
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """(B, K) outputs: what the task reads, and what is exported.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -87,7 +88,12 @@ def fit_beside(looked: Looked, target: FittedColumn, recipe: Recipe) -> Beside:
 
 
 def fit_columns(
-    looked: Looked, recipe: Recipe, root: Path | None, key: str, progress: Progress
+    looked: Looked,
+    recipe: Recipe,
+    root: Path | None,
+    key: str,
+    progress: Progress,
+    known: Mapping[str, FittedColumn] = MappingProxyType({}),
 ) -> tuple[list[EncodedColumn], Beside]:
     """Every input and then the target, fitted on the training rows and encoded; and what the inputs were fitted by.
 
@@ -97,6 +103,7 @@ def fit_columns(
         root: where encoded columns are kept; None keeps none.
         key: fingerprint of all that `looked` comes from.
         progress: told of every column.
+        known: name → column that is fitted already; `key` changes with them.
 
     Raises:
         DataError: there is nothing to learn from, or options do not agree.
@@ -104,10 +111,10 @@ def fit_columns(
     """
 
     def encoded(name: str, beside: Beside | None) -> EncodedColumn:
-        one = looked.chosen[name]
+        one, fitted = looked.chosen[name], known.get(name)
         if root is None or _is_large(one):
-            return _encoded(one, looked, beside)
-        return _kept(one, looked, beside, root, key, progress)
+            return _encoded(one, looked, beside, fitted)
+        return _kept(one, looked, beside, root, key, progress, fitted)
 
     with progress.task("fit and encode columns", total=len(looked.inputs) + 1) as task:
         target = encoded(looked.target_name, None)
@@ -133,8 +140,8 @@ def fit_column(one: Chosen, looked: Looked, beside: Beside | None) -> FittedColu
     return FittedColumn(one.name, one.type, one.options, one.column.fit(values))
 
 
-def _encoded(one: Chosen, looked: Looked, beside: Beside | None) -> EncodedColumn:
-    fitted = fit_column(one, looked, beside)
+def _encoded(one: Chosen, looked: Looked, beside: Beside | None, known: FittedColumn | None) -> EncodedColumn:
+    fitted = known or fit_column(one, looked, beside)
     if _is_large(one):
         return EncodedColumn(fitted, {})
     # Read once: they may be on disk, and are asked for once for every slice.
@@ -158,12 +165,18 @@ def _encoded(one: Chosen, looked: Looked, beside: Beside | None) -> EncodedColum
 
 
 def _kept(
-    one: Chosen, looked: Looked, beside: Beside | None, root: Path, key: str, progress: Progress
+    one: Chosen,
+    looked: Looked,
+    beside: Beside | None,
+    root: Path,
+    key: str,
+    progress: Progress,
+    known: FittedColumn | None,
 ) -> EncodedColumn:
     """As `_encoded`, but looked for among those of earlier runs, and left for later ones."""
 
     def build(folder: Path) -> None:
-        encoded = _encoded(one, looked, beside)
+        encoded = _encoded(one, looked, beside, known)
         values, arrays = encoded.fitted.state.dump()
         write_json(folder / "state.json", values, sync=False)
         packed = save({name: np.asarray(array) for name, array in arrays.items()})
@@ -174,6 +187,8 @@ def _kept(
 
     own = fingerprint(key, one.name, one.type, dict(one.options), beside.key_of(one) if beside else None)
     folder, _ = cached(root, f"column-{own[:24]}", build, progress)
+    if known is not None:
+        return EncodedColumn(known, {field.name: folder / f"{field.name}.npy" for field in known.fields})
     state = one.column.state_type.load(read_json(folder / "state.json"), load_file(folder / "state.safetensors"))
     fitted = FittedColumn(one.name, one.type, one.options, state)
     return EncodedColumn(fitted, {field.name: folder / f"{field.name}.npy" for field in fitted.fields})

@@ -42,6 +42,7 @@ from danlu.prepare.sources.hashing import file_hashes, plain_hash, table_hash
 from danlu.prepare.sources.reading import read_data
 from danlu.prepare.sources.remote import fetch_all
 from danlu.prepare.sources.table import PICTURES, Table
+from danlu.prepare.start import known_columns, read_start, start_finding
 from danlu.prepare.values import cut_findings, outlier_findings
 from danlu.recipe.schema import Recipe
 from danlu.recipe.writing import without_places
@@ -119,9 +120,12 @@ def _outlook(recipe: Recipe, progress: Progress, table: Table | None, noticed: l
     from danlu.prepare.looking import Looking
 
     looked = Looking(recipe, table, _hashes(table, progress), noticed, progress).look()
-    target = fit_column(looked.chosen[looked.target_name], looked, None)
+    start = read_start(recipe)
+    known = known_columns(start, recipe, looked)
+    target = known.get(looked.target_name) or fit_column(looked.chosen[looked.target_name], looked, None)
     beside = fit_beside(looked, target, recipe)
-    fitted = [fit_column(looked.chosen[name], looked, beside) for name in looked.inputs]
+    fitted = [known.get(name) or fit_column(looked.chosen[name], looked, beside) for name in looked.inputs]
+    noticed += [start_finding(start, known, looked)] if start else []
     noticed += [*outlier_findings([*fitted, target]), *cut_findings(fitted), *_filled(fitted, beside, looked)]
     masks = _masks(recipe, [*fitted, target])
     sides = side_tables(recipe, [one.name for one in fitted])
@@ -174,6 +178,7 @@ class _Preparation:
         self, recipe: Recipe, progress: Progress, root: Path, noticed: list[Finding], stack: contextlib.ExitStack
     ) -> None:
         self.recipe, self.progress, self.root, self.noticed, self.stack = recipe, progress, root, noticed, stack
+        self.start = read_start(recipe)
         self.table: Table | None = None
         self.hashes: dict[str, str] = {}
         self.source = ""
@@ -200,7 +205,8 @@ class _Preparation:
         return self.table
 
     def _inputs(self) -> str:
-        return fingerprint(self.source, _sections(self.recipe), code_version())
+        started = [self.start.columns_hash] if self.start else []
+        return fingerprint(self.source, _sections(self.recipe), code_version(), *started)
 
     def _key(self) -> str:
         # Raw rows name pictures by their path, so what is cached for them holds in one place only.
@@ -253,7 +259,11 @@ class _Preparation:
 
     def _finish(self, looked: Looked, folder: Path, root: Path | None) -> None:
         """Fit, encode, pack and write."""
-        encoded, beside = fit_columns(looked, self.recipe, root, self._looked_key(), self.progress)
+        known = known_columns(self.start, self.recipe, looked)
+        key = self._looked_key() + (self.start.columns_hash if self.start else "")
+        encoded, beside = fit_columns(looked, self.recipe, root, key, self.progress, known)
+        if self.start:
+            self.noticed.append(start_finding(self.start, known, looked))
         *fitted, target = [one.fitted for one in encoded]
         self.noticed += [*outlier_findings([*fitted, target]), *cut_findings(fitted), *_filled(fitted, beside, looked)]
         masks = _masks(self.recipe, [*fitted, target])

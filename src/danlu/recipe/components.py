@@ -5,16 +5,19 @@ Every form becomes one normal form with all options filled in, so that equal rec
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
+from pydantic import Field as PydanticField
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
 from danlu import catalog
 from danlu.base import registry
 from danlu.base.errors import DanluError, nearest
+from danlu.base.files import fingerprint
 
 
 def wrong(message: str, hint: str = "", *, kind: str = "danlu") -> PydanticCustomError:
@@ -73,6 +76,48 @@ class ColumnRecipe(BaseModel):
     options: dict[str, Any] = {}
 
 
+class OwnChoice(Choice):
+    """An object of the user's own, given in Python, in place of a component of the catalogue.
+
+    No file can hold it: `name` says where its class was defined, and `options` holds its fields and a hash of its code,
+    so that a changed one makes another run.
+
+    Attributes:
+        component: the object.
+    """
+
+    component: Any = PydanticField(exclude=True, repr=False)
+
+    def build(self, family: str) -> Any:
+        """The object itself."""
+        return self.component
+
+
+OWN = "python:"
+
+
+def own_choice(value: Any) -> OwnChoice:
+    """An object of the user's own as a choice."""
+    kind = type(value)
+    fields = vars(value) if hasattr(value, "__dict__") else {}
+    options = {name: one if isinstance(one, (bool, int, float, str)) else repr(one) for name, one in fields.items()}
+    name = f"{OWN}{kind.__module__}.{kind.__qualname__}"
+    return OwnChoice(name=name, options={**options, "code": _code_hash(kind)}, component=value)
+
+
+def _code_hash(kind: type) -> str:
+    """Changes with the class's source; where that cannot be had (a prompt, a notebook), with what its methods do."""
+    try:
+        return fingerprint(inspect.getsource(kind))[:16]
+    except (OSError, TypeError):
+        methods = {name: one.__code__ for name, one in vars(kind).items() if inspect.isfunction(one)}
+        told = {
+            name: [code.co_code.hex(), [repr(one) for one in code.co_consts if not inspect.iscode(one)], code.co_names]
+            for name, code in methods.items()
+        }
+        return fingerprint(told)[:16]
+
+
 @dataclass(frozen=True)
 class Component:
     """The annotation of an option that takes a component: `Annotated[Choice, Component("optimizers")]`.
@@ -80,10 +125,12 @@ class Component:
     Attributes:
         family: in the catalogue.
         default: the component whose options a mapping without a name sets, or "" where it needs one.
+        own: the method by which an object of the user's own, given in Python, is taken for one; "" takes none.
     """
 
     family: str
     default: str = ""
+    own: str = ""
 
     key = "name"
 
@@ -96,6 +143,14 @@ class Component:
 
     def check(self, value: Any) -> Choice:
         """Any form as the normal one. Raises ValidationError, PydanticCustomError."""
+        if isinstance(value, OwnChoice):
+            return value
+        if (
+            self.own
+            and not isinstance(value, (str, Mapping, Choice, type))
+            and callable(getattr(value, self.own, None))
+        ):
+            return own_choice(value)
         options = self._mapping(value, Choice)
         name = options.pop("name", self.default or None)
         if name is None:
@@ -121,6 +176,9 @@ class Component:
                 return catalog.find(self.family, name)
         except DanluError:
             pass
+        if isinstance(name, str) and name.startswith(OWN):
+            fault = wrong(f"is {name}, an object in Python, which no file can name", "run it from Python again")
+            raise located([((self.key,), name, fault)])
         raise located([((self.key,), name, not_one_of(name, catalog.names(self.family)))])
 
     def dump(self, choice: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, Self
 
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 from pydantic import BeforeValidator, Field, model_validator
 
 from danlu.recipe.components import Choice, Component, located, not_one_of, wrong
@@ -64,7 +64,7 @@ class Statistics(Section):
     """Gradients, weights, updates and activations, measured while training goes on.
 
     Attributes:
-        every: steps between two that are measured; each costs about as much as two more steps.
+        every: steps between two that are measured; each costs half a millisecond and one more pass forward.
     """
 
     every: Annotated[int, Ge(1)] = 50
@@ -107,14 +107,40 @@ def _budget(value: Any) -> Any:
     return value
 
 
+class Ensemble(Section):
+    """Several trainings whose networks answer as one: exactly one of these.
+
+    Attributes:
+        seeds: so many members, each with a seed of its own: other start weights, another order of rows, other dropout.
+        folds: so many members, each with a seed of its own; the rows that train and validate are dealt into as many
+            folds, and each member is validated on another one and trained on all others.
+    """
+
+    seeds: Annotated[int, Ge(2), Le(100)] | None = None
+    folds: Annotated[int, Ge(2), Le(100)] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.seeds is None) == (self.folds is None):
+            message = "has both seeds and folds" if self.seeds else "is empty; it takes seeds or folds"
+            raise located([((), None, wrong(message, "keep one, such as seeds: 5"))])
+        return self
+
+
 class Train(Section):
     """Step 3.
 
     Attributes:
         optimizer: how weights follow gradients.
         lr: `find` searches the optimizer's `lr` by a range test before the first step; none takes the optimizer's own.
+        start: an earlier run's folder or bundle whose weights training starts from. Columns of the same name and type
+            are encoded as there. None starts from weights by chance.
+        freeze: parts of the network that stay as they are in `start`: modules or parameters by their names, which
+            `danlu design` shows, or patterns such as `encoders.*`. A part that is fixed as a whole has no dropout, and
+            its norms keep their means.
         schedule: how the step size changes over the run.
-        loss: what is made small; by default `mse` for a number and `cross_entropy` for classes.
+        loss: what is made small; by default `mse` for a number and `cross_entropy` for classes. In Python also an
+            object of your own with the method `value` of `danlu.tasks.losses.Loss`.
         epochs: passes over the training rows; `auto` gives small data more of them.
         budget: the time that training may take, such as `90s`, `10m` or `2h`: as many steps are taken as end well
             inside it, their schedule finished, and no more than `epochs` has; none sets no time.
@@ -130,6 +156,7 @@ class Train(Section):
         shuffle: how the rows of an epoch are put in order: `full`, all together; or in `blocks`, which takes little
             memory however many there are; `auto` takes blocks past 1 GiB of encoded training rows.
         average: an average of the weights that is scored, kept and exported in their stead; none keeps the weights.
+        ensemble: several trainings whose networks answer as one; none trains one.
         early_stop: when to stop before the last epoch; none runs them all.
         engine: what does a step's arithmetic: `auto`, what is fastest here; `plain`, the reference: one thread, fp32,
             torch's autograd; or each part by itself.
@@ -141,9 +168,11 @@ class Train(Section):
     """
 
     optimizer: Annotated[Choice, Component("optimizers", default="adamw")] = Choice(name="adamw")
+    start: str | None = None
+    freeze: list[str] = Field(default=[])
     lr: Annotated[Literal["find"] | None, BeforeValidator(_lr)] = None
     schedule: Annotated[Choice, Component("schedules", default="cosine")] = Choice(name="cosine")
-    loss: Annotated[Choice, Component("losses")] | None = None
+    loss: Annotated[Choice, Component("losses", own="value")] | None = None
     epochs: Annotated[int, Ge(1)] | Literal["auto"] = "auto"
     budget: Annotated[str | None, BeforeValidator(_budget)] = None
     batch_size: Annotated[int, Ge(1)] | Literal["auto"] = "auto"
@@ -156,6 +185,7 @@ class Train(Section):
     sampling: Literal["uniform", "balanced"] = "uniform"
     shuffle: Annotated[Choice, Component("shuffles", default="blocks")] = Choice(name="auto")
     average: Annotated[Choice, Component("averages")] | None = None
+    ensemble: Ensemble | None = None
     early_stop: EarlyStop | None = Field(default_factory=EarlyStop)
     engine: Literal["auto", "plain"] | Engine = "auto"
     device: Annotated[str, BeforeValidator(_device)] = "auto"
@@ -168,6 +198,13 @@ class Train(Section):
         if self.decay == "all" and not self.l1 and not self.optimizer.options.get("weight_decay"):
             message = "is all, but neither train.optimizer.weight_decay nor train.l1 is set"
             raise located([(("decay",), "all", wrong(message, "set one of them, or remove it"))])
+        return self
+
+    @model_validator(mode="after")
+    def _freezes_what_was_trained(self) -> Self:
+        if self.freeze and self.start is None:
+            message = "is set, but train.start is not: weights by chance would stay as they are"
+            raise located([(("freeze",), self.freeze, wrong(message, "set train.start, or leave it out"))])
         return self
 
     @model_validator(mode="after")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from danlu.recipe.addresses import is_remote, without_secrets
+from danlu.recipe.components import OwnChoice
 from danlu.recipe.naming import is_frame
 from danlu.recipe.schema import Recipe
 
@@ -48,6 +49,8 @@ def resolved_yaml(recipe: Recipe, folder: Path | None = None) -> str:
             lines.append(f"# data.{name} was a data frame in Python, which no file can name.")
         else:
             mapping["data"][name] = _from(folder, recipe.base, mapping["data"][name])
+    if isinstance(recipe.train.loss, OwnChoice):
+        lines.append("# train.loss was an object in Python, which no file can name.")
     for join in mapping["data"]["join"]:
         join["source"] = _from(folder, recipe.base, join["source"])
     mapping["data"]["files"] = _from(folder, recipe.base, mapping["data"]["files"])

@@ -9,12 +9,13 @@ A loss takes scores: the head's outputs. Where it has a link (`poisson`), the ne
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, cast
 
 from annotated_types import Ge, Gt, Le, Lt
 
 from danlu import catalog
 from danlu.base.errors import RecipeError
+from danlu.recipe.components import OwnChoice
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from danlu.tasks.task import Task
 
 Reduction = Literal["mean", "sum"]
+VALIDATION_LOSS = "validation_loss"
 
 _CLASSES = ("binary", "multiclass")
 _NUMBER = ("regression",)
@@ -317,9 +319,78 @@ def loss_for(recipe: Recipe, task: Task) -> Loss:
     choice = recipe.train.loss
     if choice is None:
         return default_loss(task)
+    if isinstance(choice, OwnChoice):
+        return cast("Loss", own_loss(recipe, choice, task))  # what a class says there, the instance says here
     loss: Loss = choice.build("losses")
     if task.name not in loss.tasks:
         fits = [name for name in catalog.names("losses") if task.name in catalog.find("losses", name).tasks]  # type: ignore[attr-defined]
         message = f"is {choice.name}, but the target {task.target.name} makes this a {task.name} task"
         raise RecipeError([recipe.fault(("train", "loss"), message, f"use {', '.join(fits)}, or leave it out")])
+    return loss
+
+
+@dataclass(frozen=True)
+class OwnLoss:
+    """A user's own loss, given in Python. It is used in training alone: no bundle holds it.
+
+    Attributes:
+        given: an object with the method `value`; `monitor` if it has one.
+        tasks: the task it is used for.
+    """
+
+    given: Any
+    tasks: tuple[str, ...]
+
+    link: ClassVar[str] = ""
+
+    @property
+    def monitor(self) -> str:
+        """Its own, or the loss on the validation rows."""
+        return str(getattr(self.given, "monitor", VALIDATION_LOSS))
+
+    def value(
+        self, scores_BK: Tensor, target_B: Tensor, class_weights_K: Tensor | None, reduction: Reduction = "mean"
+    ) -> Tensor:
+        """What the object says."""
+        found: Tensor = self.given.value(scores_BK, target_B, class_weights_K, reduction)
+        return found
+
+
+def own_loss(recipe: Recipe, choice: OwnChoice, task: Task) -> OwnLoss:
+    """A user's own loss, tried on a few rows.
+
+    Raises:
+        RecipeError: it does not fit the task, fails, gives no scalar that depends on the scores, or its sum is not its
+            mean times the rows, which batches that are accumulated need.
+    """
+    import torch
+
+    def refuse(message: str, hint: str) -> RecipeError:
+        return RecipeError([recipe.fault(("train", "loss"), f"is {choice.name}, {message}", hint)])
+
+    tasks = getattr(choice.component, "tasks", (task.name,))
+    if task.name not in tasks:
+        raise refuse(f"which is for {', '.join(tasks)}; the target makes this a {task.name} task", "use another loss")
+    if getattr(choice.component, "link", ""):
+        raise refuse("which has a link; only losses of the catalogue may", "leave link out")
+    loss, found = OwnLoss(choice.component, (task.name,)), {}
+    scores_BK = torch.linspace(-1, 1, 4 * task.num_outputs).reshape(4, -1).requires_grad_()
+    is_number = not task.target.fields[0].num_codes
+    target_B = torch.tensor([0.5, -0.5, 0.0, 1.0]) if is_number else torch.tensor([0, 1, 1, 0])
+    for reduction in ("mean", "sum"):
+        try:
+            value = loss.value(scores_BK, target_B, None, reduction)
+        except Exception as error:  # whatever a user's code raises is a fault of the recipe
+            text = f"which fails on 4 rows: {type(error).__name__}: {error}"
+            raise refuse(
+                text, "value takes (B, K) scores, (B,) codes or numbers, weights or None, and mean or sum"
+            ) from error
+        if not isinstance(value, torch.Tensor) or value.numel() != 1 or not value.requires_grad:
+            raise refuse(
+                "whose value is no scalar tensor that depends on the scores", "compute it by torch's operations"
+            )
+        found[reduction] = value.item()
+    if abs(found["sum"] - 4 * found["mean"]) > 1e-4 * max(1.0, abs(found["sum"])):
+        told = f"whose sum over 4 rows is {found['sum']:.4g}, but its mean is {found['mean']:.4g}"
+        raise refuse(told, "heed the argument reduction: sum adds the rows' losses, mean divides that by the rows")
     return loss

@@ -43,7 +43,7 @@ def parameter_groups(network: nn.Module) -> dict[str, Group]:
         for name, parameter in module.named_parameters(recurse=False):
             if parameter.requires_grad:
                 groups[f"{path}.{name}" if path else name] = _group(module, name, parameter)
-    output = f"{_output_layer(network)}.weight"
+    output = f"{output_layer(network)}.weight"
     if output in groups:
         groups[output] = "matrix"
     return {name: groups[name] for name, _ in network.named_parameters() if name in groups}
@@ -62,7 +62,7 @@ def half_parameters(network: nn.Module) -> frozenset[str]:
     Those of linear, convolutional and recurrent layers, biases included, but not of the output layer: its products are
     small, and what a loss takes is to be exact.
     """
-    output = _output_layer(network)
+    output = output_layer(network)
     return frozenset(
         f"{path}.{name}" if path else name
         for path, module in network.named_modules()
@@ -72,7 +72,7 @@ def half_parameters(network: nn.Module) -> frozenset[str]:
     )
 
 
-def _output_layer(network: nn.Module) -> str | None:
+def output_layer(network: nn.Module) -> str | None:
     """The path of the last linear layer in the part `head`."""
     linear = [path for path, module in network.named_modules() if isinstance(module, _WHOLE_MATRIX)]
     return next((path for path in reversed(linear) if path.startswith("head.")), None)

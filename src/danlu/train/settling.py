@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from danlu.base.files import read_json, write_json
 from danlu.base.progress import duration
 from danlu.recipe.training import Train, budget_seconds
 from danlu.train import budget, learning_rate
@@ -18,7 +19,8 @@ from danlu.train.budget import Budget
 if TYPE_CHECKING:
     from danlu.train.loop import Loop
 
-FILES = (learning_rate.FILE, budget.FILE)
+START = "start.json"
+FILES = (START, learning_rate.FILE, budget.FILE)
 
 
 def budget_for(section: Train, folder: Path, inputs: str, clock: Callable[[], float] = time.monotonic) -> Budget | None:
@@ -35,6 +37,8 @@ def settle(loop: Loop, say: Callable[[str], None]) -> None:
         loop: all set up, its weights those of the next step.
         say: told of what was found.
     """
+    if loop.section.start:
+        _score_start(loop, say)
     if loop.section.lr == "find":
         is_new, findings = learning_rate.find_lr(loop)
         loop.findings += findings
@@ -48,3 +52,17 @@ def settle(loop: Loop, say: Callable[[str], None]) -> None:
         if not loop.position.count:
             limit = loop.plan.total_steps / loop.plan.steps_per_epoch
             say(f"train: {limit:.3g} of {epochs} epochs fit into {duration(loop.budget.seconds)}")
+
+
+def _score_start(loop: Loop, say: Callable[[str], None]) -> None:
+    """Write down and tell what the weights that training starts from score before the first step."""
+    file = loop.folder / START
+    if loop.position.count or (file.is_file() and read_json(file)["inputs"] == loop.inputs):
+        return
+    with loop.flat.full():
+        scores = loop.validate()
+    fixed = sum(one.numel() for one in loop.network.parameters() if not one.requires_grad)
+    write_json(file, {"inputs": loop.inputs, "start": loop.section.start, "fixed": fixed, "validation": scores})
+    value = scores[loop.monitor.name]
+    told = f"{loop.monitor.name} {value:.4g} before the first step" if value is not None else "not scored"
+    say(f"train: starts from {loop.section.start}, {told}" + (f", {fixed:,} weights fixed" if fixed else ""))
