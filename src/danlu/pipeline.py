@@ -10,7 +10,7 @@ again with the same command and goes on where it was.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,10 +84,15 @@ def run(
     from danlu.prepare.sources.remote import fetch_all
 
     fetch_all(recipe.data, progress or Quiet())
-    opened = open_run(Path(root), str(recipe.name), run_key(recipe), progress)
-    with opened.locked():
-        write_start(recipe, opened)
-        return _steps(recipe, opened, until, callbacks)
+    parts = key_parts(recipe)
+    return go_on(recipe, open_run(Path(root), str(recipe.name), _key(parts), progress, parts), until, callbacks)
+
+
+def go_on(recipe: Recipe, run: Run, until: str = "deploy", callbacks: Sequence[Observer] = ()) -> Result:
+    """Do what is left of a run that belongs to a recipe; see `run`."""
+    with run.locked():
+        write_start(recipe, run)
+        return _steps(recipe, run, until, callbacks)
 
 
 def _steps(recipe: Recipe, run: Run, until: str, callbacks: Sequence[Observer]) -> Result:
@@ -180,7 +185,16 @@ def _noting(run: Run, name: str, done: list[tuple[str, bool, float]]) -> Iterato
 
 
 def run_key(recipe: Recipe) -> str:
-    """What makes two runs the same: the recipe's meaning, the content of its data, the code, the key of its masks."""
+    """What makes two runs the same."""
+    return _key(key_parts(recipe))
+
+
+def _key(parts: Mapping[str, str]) -> str:
+    return fingerprint(dict(parts))
+
+
+def key_parts(recipe: Recipe) -> dict[str, str]:
+    """What a run belongs to: the recipe's meaning, the content of its data, the code, the key of its masks."""
     from danlu.prepare.mask import Masking, mask_key
     from danlu.prepare.sources.hashing import content_hash
     from danlu.recipe.writing import to_mapping, without_places
@@ -188,7 +202,7 @@ def run_key(recipe: Recipe) -> str:
     meaning = to_mapping(recipe)
     meaning["data"] = without_places(meaning["data"])
     content = content_hash(recipe.data, base=recipe.base, masked=Masking(recipe).rows)
-    return fingerprint(meaning, content, code_version(), mask_key(recipe))
+    return {"recipe": fingerprint(meaning), "data": content, "code": code_version(), "masks": mask_key(recipe)}
 
 
 def write_start(recipe: Recipe, run: Run) -> None:

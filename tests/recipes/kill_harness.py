@@ -51,9 +51,9 @@ class Family:
 
 
 FAMILIES = {
-    "dense": Family({"epochs": 60}),
-    "dense, bf16": Family({"epochs": 30, "engine": {"precision": "bf16"}}),
-    "autograd, dropout": Family({"epochs": 30, **PLAIN}, encoders={"*": {"name": "mlp", "dropout": 0.3}}),
+    "dense": Family({"epochs": 30}),
+    "dense, bf16": Family({"epochs": 15, "engine": {"precision": "bf16"}}),
+    "autograd, dropout": Family({"epochs": 15, **PLAIN}, encoders={"*": {"name": "mlp", "dropout": 0.3}}),
     "pictures, bf16": Family({"epochs": 6, "engine": {"precision": "bf16"}}, ("x", "photo")),
     "pictures, swa": Family(
         {"epochs": 6, "average": {"name": "swa", "start": 0.3}, "schedule": "constant"}, ("photo",), "grade"
@@ -65,21 +65,21 @@ FAMILIES = {
         {"epochs": 6}, ("words",), "sold", {"words": {"name": "transformer", "width": 16, "num_layers": 2}}
     ),
     "sgd, plateau": Family(
-        {"epochs": 40, "optimizer": {"name": "sgd", "nesterov": True}, "schedule": {"name": "plateau", "patience": 1}}
+        {"epochs": 20, "optimizer": {"name": "sgd", "nesterov": True}, "schedule": {"name": "plateau", "patience": 1}}
     ),
-    "muon, all decayed": Family({"epochs": 20, "optimizer": "muon", "decay": "all", "l1": 1e-4}),
+    "muon, all decayed": Family({"epochs": 10, "optimizer": "muon", "decay": "all", "l1": 1e-4}),
     "rmsprop, one cycle": Family(
-        {"epochs": 40, "optimizer": {"name": "rmsprop", "momentum": 0.5}, "schedule": "one_cycle", "clip_value": 0.1}
+        {"epochs": 20, "optimizer": {"name": "rmsprop", "momentum": 0.5}, "schedule": "one_cycle", "clip_value": 0.1}
     ),
     "adagrad, class weights": Family(
-        {"epochs": 40, "optimizer": "adagrad", "class_weights": "balanced", "loss": "focal"}, TABLE, "grade"
+        {"epochs": 20, "optimizer": "adagrad", "class_weights": "balanced", "loss": "focal"}, TABLE, "grade"
     ),
-    "ema, balanced": Family({"epochs": 40, "average": {"name": "ema", "decay": 0.9}, "sampling": "balanced"}),
-    "accumulate, clip": Family({"epochs": 40, "accumulate": 3, "batch_size": 5, "clip_norm": 0.5}, TABLE, "size"),
+    "ema, balanced": Family({"epochs": 20, "average": {"name": "ema", "decay": 0.9}, "sampling": "balanced"}),
+    "accumulate, clip": Family({"epochs": 20, "accumulate": 3, "batch_size": 5, "clip_norm": 0.5}, TABLE, "size"),
     "early stop, restarts": Family(
-        {"epochs": 80, "early_stop": {"patience": 30}, "schedule": {"name": "cosine_restarts"}, **PLAIN}
+        {"epochs": 40, "early_stop": {"patience": 20}, "schedule": {"name": "cosine_restarts"}, **PLAIN}
     ),
-    "blocks": Family({"epochs": 40, "shuffle": {"name": "blocks", "block_mb": 1e-4, "window_mb": 4e-4}}),
+    "blocks": Family({"epochs": 20, "shuffle": {"name": "blocks", "block_mb": 1e-4, "window_mb": 4e-4}}),
 }
 
 

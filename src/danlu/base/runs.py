@@ -116,7 +116,9 @@ def _sweep(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def open_run(root: Path, name: str, key: str, progress: Progress | None = None) -> Run:
+def open_run(
+    root: Path, name: str, key: str, progress: Progress | None = None, parts: Mapping[str, str] | None = None
+) -> Run:
     """The newest run of `name` whose key is `key`, or a new one.
 
     Args:
@@ -124,6 +126,7 @@ def open_run(root: Path, name: str, key: str, progress: Progress | None = None) 
         name: the recipe's name.
         key: fingerprint of the recipe, its data and the code; a run goes on only with the same.
         progress: where the run's work reports itself.
+        parts: what the key was made of, by name: kept beside it, so that a difference can be named.
 
     Raises:
         StorageError: the folder cannot be made.
@@ -136,7 +139,8 @@ def open_run(root: Path, name: str, key: str, progress: Progress | None = None) 
                 return Run(folder, progress)
     run = Run(root / f"{name}-{(folders[-1][0] if folders else 0) + 1:04d}", progress)
     run.step("")
-    write_json(run.folder / "run.json", {"key": key, "started": time.strftime("%Y-%m-%dT%H:%M:%S%z")})
+    started = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+    write_json(run.folder / "run.json", {"key": key, "parts": dict(parts or {}), "started": started})
     return run
 
 

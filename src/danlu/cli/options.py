@@ -13,6 +13,16 @@ if TYPE_CHECKING:
 RecipeArgument = Annotated[
     str, typer.Argument(metavar="RECIPE", help="A recipe's file, or sample:NAME for a sample with its own target.")
 ]
+RecipeOrNone = Annotated[
+    str | None,
+    typer.Argument(metavar="RECIPE", help="A recipe's file, or sample:NAME; with --resume it may be left out."),
+]
+Resume = Annotated[
+    Path | None,
+    typer.Option(
+        "--resume", metavar="RUN", help="Go on with this run, by its own recipe; a recipe that differs is refused."
+    ),
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(metavar="OPTION=VALUE", help="Options set over the file's, as train.epochs=5; VALUE is YAML."),

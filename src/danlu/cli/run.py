@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from danlu.cli.options import Overrides, Quiet, RecipeArgument, Runs
+from danlu.cli.options import Overrides, Quiet, RecipeOrNone, Resume, Runs
 from danlu.cli.running import run_folds, run_until
 
 
 def run(
-    recipe: RecipeArgument,
+    recipe: RecipeOrNone = None,
     overrides: Overrides = None,
+    resume: Resume = None,
     folds: Annotated[
         int | None,
         typer.Option(
@@ -39,9 +40,11 @@ def run(
     scores: they are of rows that no outer fold has tested yet.
     """
     if folds is not None:
+        if recipe is None or resume is not None:
+            raise typer.BadParameter("with --folds, give a recipe and no --resume", param_hint="RECIPE")
         run_folds(recipe, overrides, folds=folds, repeats=repeats, nested=nested, runs=runs, quiet=quiet)
     elif repeats > 1 or nested is not None:
         hint = "--repeats" if repeats > 1 else "--nested"
         raise typer.BadParameter("it is for folds: add --folds 5", param_hint=hint)
     else:
-        run_until("deploy", recipe, overrides, runs, quiet)
+        run_until("deploy", recipe, overrides, runs, quiet, resume)

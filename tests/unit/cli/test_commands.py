@@ -295,7 +295,7 @@ def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
 def test_wrong_command_lines_end_with_2(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments, message in (
         (["rnu"], "No such command 'rnu'"),
-        (["run"], "Missing argument 'RECIPE'"),
+        (["run"], "give a recipe, or a run with --resume"),
         (["run", "r.yaml", "--quite"], "No such option: --quite"),
         (["serve", "b", "--port", "x"], "Input should be a valid integer"),
     ):
