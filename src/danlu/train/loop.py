@@ -42,6 +42,7 @@ from danlu.train.optimizers import Optimizer, segments
 from danlu.train.pace import Meter, note
 from danlu.train.plan import Plan
 from danlu.train.schedules import Schedule
+from danlu.train.sharded import ShardedParameters, WholeState
 from danlu.train.sharing import Sharing, needed
 from danlu.train.signals import Asked
 from danlu.train.state import LOWEST, Position, live_tensors
@@ -121,7 +122,11 @@ class Loop:
     def start(self) -> Position:
         """Take up the last checkpoint, or begin."""
         torch.manual_seed(self.seed)
-        self.flat = FlatParameters(self.network, self.engine.precision)
+        self.flat = (
+            ShardedParameters(self.network, self.workers)
+            if self.workers.sharded
+            else FlatParameters(self.network, self.engine.precision)
+        )
         self.slots = {name: torch.zeros_like(self.flat.values) for name in self.optimizer.slots}
         decay_all = self.section.decay == "all"
         self.segments = segments(self.flat, self.slots, self.optimizer, decay_all=decay_all)
@@ -129,16 +134,19 @@ class Loop:
             self.slots["average"] = torch.zeros_like(self.flat.values)
         self.num_decayed = len(self.flat.values) if decay_all else self.flat.num_matrices
         live, say = live_tensors(self.flat, self.network, self.slots), self.observers.say
+        self.whole = WholeState(live, self.flat) if isinstance(self.flat, ShardedParameters) else None
+        kept = self.whole.tensors if self.whole else live
         self.checkpoints = Checkpoints(
-            self.folder, live, self.inputs, self.section.checkpoints, device=self.plan.device, say=say
+            self.folder, kept, self.inputs, self.section.checkpoints, device=self.plan.device, say=say
         )
         found = self.checkpoints.take_up() if self.workers.rank == 0 else None
         self.position = found or Position(schedule=self.schedule.start())
         if self.workers.count > 1:
-            self.position = spread_state(self.workers, live, self.position, self.plan.device)
+            spread = self.whole.deal() if self.whole else live
+            self.position = spread_state(self.workers, spread, self.position, self.plan.device)
         self.flat.refresh()
         self.gradients = self._gradients()
-        self.heard = self.asked
+        self.heard, self.due = self.asked, False
         self.wanted: dict[str, Any] | None = None
         if self.settle:
             self.settle(self)
@@ -187,6 +195,8 @@ class Loop:
                 self.end_epoch()
                 self.attend()
             self.position.seconds = time.monotonic() - self.clock
+            if self.whole:
+                self.whole.collect()
             if self.workers.rank == 0:
                 self.checkpoints.finish(self.position, self.folder / BEST)
         finally:
@@ -212,7 +222,7 @@ class Loop:
             self._show()
             if at.stopped:
                 break
-            if self.heard.signal or self.checkpoints.failed or self.checkpoints.due():
+            if self.heard.signal or self.checkpoints.failed or self._saves():
                 self.attend()
 
     def batches(
@@ -266,6 +276,10 @@ class Loop:
             self.flat.gradients.clamp_(-self.section.clip_value, self.section.clip_value)
         if self.section.clip_norm:
             norm = self.flat.gradients.norm()
+            if self.workers.sharded:
+                squares = norm.square().view(1)
+                self.workers.add(squares)
+                norm = squares[0].sqrt()
             self.flat.gradients.mul_((self.section.clip_norm / (norm + 1e-6)).clamp(max=1.0))
         with torch.no_grad():
             for segment in self.segments:
@@ -350,14 +364,17 @@ class Loop:
             at.best, at.best_epoch, at.bad_epochs = watched, at.epoch, 0
         else:
             at.bad_epochs += 1
+        found = self.flat.weights() if isinstance(self.flat, ShardedParameters) else None
         if self.workers.rank == 0:
-            self.checkpoints.keep_weights(at, watched, lambda: plain_weights(self.network))
+            self.checkpoints.keep_weights(at, watched, lambda: found or plain_weights(self.network))
         waits = self.average is not None and not at.averaged
         at.stopped |= early_stop is not None and not waits and at.bad_epochs >= early_stop.patience
 
     def save(self) -> None:
         """Begin to write a checkpoint."""
-        self.position.seconds = time.monotonic() - self.clock
+        self.position.seconds, self.due = time.monotonic() - self.clock, False
+        if self.whole:
+            self.whole.collect()
         if self.workers.rank == 0:
             self.checkpoints.begin(self.position)
 
@@ -378,8 +395,12 @@ class Loop:
             self.heard.leave()
         if self.checkpoints.failed:
             self.checkpoints.wait()
-        if self.checkpoints.due():
+        if self._saves():
             self.save()
+
+    def _saves(self) -> bool:
+        """Whether a checkpoint is due; where all must help with it, as they agreed in the last step."""
+        return self.due if self.whole else self.checkpoints.due()
 
     def validate(self) -> dict[str, float | None]:
         """Loss and metrics on the validation split."""

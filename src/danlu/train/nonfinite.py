@@ -53,7 +53,8 @@ def refuse(loop: Loop, batch: Batch, loss: float) -> None:
     largest = loop.flat.largest_gradients()
     at = loop.position
     with loop.flat.full():
-        origin = find_origin(loop.network, loop.loss, batch)
+        # Of weights that are shared out nobody sees all.
+        origin = Origin("", "", ()) if loop.workers.sharded else find_origin(loop.network, loop.loss, batch)
     rows = batch.rows[list(origin.places)] if origin.places else batch.rows
     sources = np.asarray(loop.training.rows)[rows].tolist()
     facts: dict[str, Any] = {"step": at.count, "epoch": at.epoch, "loss": str(loss), "origin": asdict(origin)}
