@@ -26,9 +26,9 @@ def watch(
     ] = False,
     runs: Runs = Path("runs"),
 ) -> None:
-    """Look at a training from another terminal: curves, the last epochs, time left, findings.
+    """Look at a training from another terminal.
 
-    In a pipe one line for each epoch. Ends with the training, with exit code 1 where that failed, was interrupted or
+    Shows curves, the last epochs, time left and findings. In a pipe one line for each epoch. Ends with the training, with exit code 1 where that failed, was interrupted or
     killed. It only reads: the run does not notice.
     """
     from danlu.cli.watching import find_run, picture, read_run
