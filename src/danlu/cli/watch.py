@@ -28,8 +28,8 @@ def watch(
 ) -> None:
     """Look at a training from another terminal.
 
-    Shows curves, the last epochs, time left and findings. In a pipe one line for each epoch. Ends with the training, with exit code 1 where that failed, was interrupted or
-    killed. It only reads: the run does not notice.
+    Shows curves, the last epochs, time left and findings. In a pipe one line for each epoch. Ends with the training,
+    with exit code 1 where that failed, was interrupted or killed. It only reads: the run does not notice.
     """
     from danlu.cli.watching import find_run, picture, read_run
 
