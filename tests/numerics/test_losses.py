@@ -208,10 +208,11 @@ def test_poisson_starts_at_the_mean_rate(tmp_path: Path) -> None:
 
 
 def test_poisson_refuses_a_bent_scale_and_numbers_below_zero(tmp_path: Path) -> None:
-    bent = visits(tmp_path / "bent", "log")
-    with pytest.raises(RecipeError, match="cannot be read from the scale log of visits") as caught:
-        design(recipe(train={"loss": "poisson"}), bent.schema)
-    assert caught.value.faults[0].hint == "set data.columns.visits.scale to standard"
+    for scale in ("log", "min_max"):
+        bent = visits(tmp_path / scale, scale)
+        with pytest.raises(RecipeError, match=f"cannot be read from the scale {scale} of visits") as caught:
+            design(recipe(train={"loss": "poisson"}), bent.schema)
+        assert caught.value.faults[0].hint == "set data.columns.visits.scale to standard"
     below = visits(tmp_path / "below", lowest=-2)
     asked = recipe(train={"loss": "poisson"})
     with pytest.raises(RecipeError, match=r"takes counts, but the target visits is -2 in row \d+"):

@@ -75,7 +75,7 @@ def check_metrics(recipe: Recipe, task: Task) -> None:
     listed: list[tuple[tuple[str, ...], str]] = [
         (("evaluate", "metrics"), name) for name in recipe.evaluate.metrics or ()
     ]
-    listed += [(("train", "early_stop", "monitor"), monitor)] if monitor else []
+    listed += [(("train", "early_stop", "monitor"), monitor)] if monitor and monitor != "validation_loss" else []
     faults = [
         recipe.fault(path, f"has {name}, which {_why(name, task, allowed)}", _instead(name, task, allowed))
         for path, name in listed

@@ -6,23 +6,36 @@ import re
 from typing import Annotated, Any, Literal, Self
 
 from annotated_types import Ge, Gt, Le
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
+from danlu import catalog
 from danlu.recipe.components import Choice, Component, located, not_one_of, wrong
 from danlu.recipe.faults import describe_value
-from danlu.recipe.sections import MetricName, Section
+from danlu.recipe.sections import Section
+
+
+def _monitored(value: Any) -> Any:
+    names = (*catalog.names("metrics"), "validation_loss")
+    if isinstance(value, str) and value not in names:
+        raise not_one_of(value, names)
+    return value
+
+
+_SCHEMA = {"anyOf": [{"x-danlu-family": "metrics"}, {"const": "validation_loss"}]}
+Monitored = Annotated[str, BeforeValidator(_monitored), WithJsonSchema(_SCHEMA)]
 
 
 class EarlyStop(Section):
     """Stop when validation no longer gets better.
 
     Attributes:
-        monitor: the metric to watch; by default the task's own. The best checkpoint is the best by this.
+        monitor: the metric to watch, or `validation_loss`; by default the task's own, or what suits the loss. The best
+            checkpoint is the best by this.
         patience: epochs without an improvement before the run stops.
         min_delta: what counts as an improvement, in the metric's own unit.
     """
 
-    monitor: MetricName | None = None
+    monitor: Monitored | None = None
     patience: Annotated[int, Ge(1)] = 8
     min_delta: Annotated[float, Ge(0)] = 0.0
 
@@ -132,13 +145,13 @@ class Train(Section):
 
     Attributes:
         optimizer: how weights follow gradients.
+        schedule: how the step size changes over the run.
         lr: `find` searches the optimizer's `lr` by a range test before the first step; none takes the optimizer's own.
         start: an earlier run's folder or bundle whose weights training starts from. Columns of the same name and type
             are encoded as there. None starts from weights by chance.
         freeze: parts of the network that stay as they are in `start`: modules or parameters by their names, which
             `danlu design` shows, or patterns such as `encoders.*`. A part that is fixed as a whole has no dropout, and
             its norms keep their means.
-        schedule: how the step size changes over the run.
         loss: what is made small; by default `mse` for a number and `cross_entropy` for classes. In Python also an
             object of your own with the method `value` of `danlu.tasks.losses.Loss`.
         epochs: passes over the training rows; `auto` gives small data more of them.
@@ -168,10 +181,10 @@ class Train(Section):
     """
 
     optimizer: Annotated[Choice, Component("optimizers", default="adamw")] = Choice(name="adamw")
+    schedule: Annotated[Choice, Component("schedules", default="cosine")] = Choice(name="cosine")
+    lr: Annotated[Literal["find"] | None, BeforeValidator(_lr)] = None
     start: str | None = None
     freeze: list[str] = Field(default=[])
-    lr: Annotated[Literal["find"] | None, BeforeValidator(_lr)] = None
-    schedule: Annotated[Choice, Component("schedules", default="cosine")] = Choice(name="cosine")
     loss: Annotated[Choice, Component("losses", own="value")] | None = None
     epochs: Annotated[int, Ge(1)] | Literal["auto"] = "auto"
     budget: Annotated[str | None, BeforeValidator(_budget)] = None

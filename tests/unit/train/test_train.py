@@ -177,6 +177,19 @@ def test_a_monitor_that_does_not_fit_names_those_that_do(tmp_path: Path) -> None
         fit(tmp_path, {"early_stop": {"monitor": "r2"}})
 
 
+def test_the_validation_loss_may_be_watched_whatever_the_loss(tmp_path: Path) -> None:
+    from danlu.evaluate.score import check_metrics
+    from danlu.tasks.task import task_for
+
+    asked = recipe(train={"early_stop": {"monitor": "validation_loss"}})
+    check_metrics(asked, task_for(prepared(tmp_path / "data", "sold", INPUTS).schema.target))
+    found = fit(tmp_path, {"early_stop": {"monitor": "validation_loss", "patience": 2}})
+    assert found.facts["monitor"] == "validation_loss"
+    assert found.best_epoch == int(np.argmin([row["validation_loss"] for row in found.history]))
+    with pytest.raises(RecipeError, match=r"did you mean validation_loss\?"):
+        recipe(train={"early_stop": {"monitor": "validation_los"}})
+
+
 def test_accumulated_parts_equal_one_batch(tmp_path: Path) -> None:
     no_dropout = {"encoders": {"*": {"name": "mlp", "dropout": 0.0}}}
     found = []
