@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from danlu.base.devices import need
+from danlu.base.devices import need, wait_passively
 from danlu.base.errors import ParityError, RequirementError, TrainingError
 from danlu.base.files import code_version, fingerprint, write_json, write_text
 from danlu.base.progress import Progress, Quiet
@@ -83,6 +83,7 @@ def run(
     """
     from danlu.prepare.sources.remote import fetch_all
 
+    wait_passively()
     fetch_all(recipe.data, progress or Quiet())
     parts = key_parts(recipe)
     return go_on(recipe, open_run(Path(root), str(recipe.name), _key(parts), progress, parts), until, callbacks)
@@ -120,7 +121,7 @@ def _steps(recipe: Recipe, run: Run, until: str, callbacks: Sequence[Observer]) 
     network = step("design", lambda: write_design(recipe, design(recipe, prepared.schema), prepared, run))
     if until == "design":
         return Result(run, tuple(done), prepared, network)
-    from danlu.train import train
+    from danlu.launch import train
 
     trained = step("train", lambda: train(recipe, network, prepared, run, callbacks))
     if until == "train":
@@ -197,12 +198,16 @@ def key_parts(recipe: Recipe) -> dict[str, str]:
     """What a run belongs to: the recipe's meaning, the content of its data, the code, the key of its masks."""
     from danlu.prepare.mask import Masking, mask_key
     from danlu.prepare.sources.hashing import content_hash
+    from danlu.prepare.start import read_start
     from danlu.recipe.writing import to_mapping, without_places
 
     meaning = to_mapping(recipe)
     meaning["data"] = without_places(meaning["data"])
+    del meaning["launch"]  # where it runs is not what it is: a run goes on with other workers
     content = content_hash(recipe.data, base=recipe.base, masked=Masking(recipe).rows)
-    return {"recipe": fingerprint(meaning), "data": content, "code": code_version(), "masks": mask_key(recipe)}
+    start = read_start(recipe)
+    parts = {"recipe": fingerprint(meaning), "data": content, "code": code_version(), "masks": mask_key(recipe)}
+    return {**parts, "start": start.hash} if start else parts
 
 
 def write_start(recipe: Recipe, run: Run) -> None:

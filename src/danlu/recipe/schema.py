@@ -32,6 +32,7 @@ from danlu.recipe.components import Choice, ColumnRecipe, not_one_of, together, 
 from danlu.recipe.document import Path as Keys
 from danlu.recipe.document import Place
 from danlu.recipe.faults import describe_value, faults_of, placed
+from danlu.recipe.launching import Launch
 from danlu.recipe.naming import default_name, is_frame
 from danlu.recipe.sections import (
     Compress,
@@ -49,7 +50,7 @@ from danlu.recipe.sections import (
     SplitBy,
     SplitRecipe,
 )
-from danlu.recipe.training import Checkpoints, EarlyStop, Engine, Statistics, Train
+from danlu.recipe.training import Checkpoints, EarlyStop, Engine, Ensemble, Statistics, Train
 
 __all__ = [
     "Checkpoints",
@@ -61,10 +62,12 @@ __all__ = [
     "Design",
     "EarlyStop",
     "Engine",
+    "Ensemble",
     "Evaluate",
     "Fold",
     "InnerFold",
     "Join",
+    "Launch",
     "Mask",
     "Prepare",
     "Recipe",
@@ -139,6 +142,7 @@ class Recipe(Section):
         prepare: step 1.
         design: step 2.
         train: step 3.
+        launch: where step 3 runs.
         evaluate: step 4.
         compress: step 5.
         deploy: step 6.
@@ -151,6 +155,7 @@ class Recipe(Section):
     prepare: Prepare = Field(default_factory=Prepare)
     design: Design = Field(default_factory=Design)
     train: Train = Field(default_factory=Train)
+    launch: Launch = Field(default_factory=Launch)
     evaluate: Evaluate = Field(default_factory=Evaluate)
     compress: Compress = Field(default_factory=Compress)
     deploy: Deploy = Field(default_factory=Deploy)
@@ -241,6 +246,8 @@ class Recipe(Section):
         if "name" not in given:
             given["name"] = default_name(_source(given.get("data")))
         faults += [*_unknown_requirements(given), *_released_variant(given), *_dropped_but_used(given)]
+        faults += _not_launched(given)
+        faults += _torn_by_folds(given)
         recipe: Self = together(given, handler, faults)
         return recipe
 
@@ -301,6 +308,50 @@ def _dropped_but_used(given: Mapping[str, Any]) -> Faults:
         if way in ("drop", {"name": "drop"}) and name in used:
             message = f"is drop, but {used[name]} names {name}"
             faults.append((("prepare", "mask", "columns", name), way, wrong(message, "mask it in another way")))
+    return faults
+
+
+def _torn_by_folds(given: Mapping[str, Any]) -> Faults:
+    """An ensemble's folds are dealt by chance, which a split by groups, times or a column does not bear."""
+    train, prepare = given.get("train"), given.get("prepare")
+    members = train.get("ensemble") if isinstance(train, Mapping) else None
+    split = prepare.get("split") if isinstance(prepare, Mapping) else None
+    by = split.get("by") if isinstance(split, Mapping) else None
+    named = next((name for name in ("group", "time", "column") if isinstance(by, Mapping) and by.get(name)), None)
+    if named is None or not isinstance(members, Mapping) or not members.get("folds"):
+        return []
+    message = f"deals rows by chance, but prepare.split.by is {named}"
+    return [(("train", "ensemble", "folds"), members["folds"], wrong(message, "take seeds in place of folds"))]
+
+
+def _not_launched(given: Mapping[str, Any]) -> Faults:
+    """Options of `train` that do not go with several workers, or with weights that they share out."""
+    launch, train = given.get("launch"), given.get("train")
+    launch = launch.model_dump() if isinstance(launch, Launch) else launch
+    train = train.model_dump() if isinstance(train, Train) else train
+    if not isinstance(launch, Mapping) or not isinstance(train, Mapping) or launch.get("engine") != "torchrun":
+        return []
+    faults: Faults = []
+    if train.get("budget") is not None:
+        hint = "set train.epochs, or launch.engine to inline"
+        message = "looks at one clock, and launch.engine is torchrun: workers would not stop at the same step"
+        faults.append((("train", "budget"), train["budget"], wrong(message, hint)))
+    if launch.get("strategy") == "fsdp":
+        named = train.get("optimizer")
+        if (named.get("name") if isinstance(named, Mapping) else named) == "muon":
+            message = "is muon, which needs whole matrices; with launch.strategy fsdp no worker has them"
+            faults.append((("train", "optimizer"), named, wrong(message, "use adamw, or set launch.strategy to ddp")))
+        for name in ("average", "statistics"):
+            if train.get(name) is not None:
+                message = "is set, and does not go with launch.strategy fsdp"
+                faults.append((("train", name), train[name], wrong(message, "set launch.strategy to ddp")))
+        engine = train.get("engine")
+        pinned = engine if isinstance(engine, Mapping) else {}
+        for name, only in (("precision", "fp32"), ("backward", "autograd"), ("compiled", False)):
+            if pinned.get(name, "auto") not in ("auto", only):
+                message = f"is {pinned[name]}, and launch.strategy fsdp takes {only}"
+                hint = "leave it out, or set launch.strategy to ddp"
+                faults.append((("train", "engine", name), pinned[name], wrong(message, hint)))
     return faults
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,16 +19,19 @@ from safetensors.torch import load_file
 from danlu.base.errors import Fault, RecipeError
 from danlu.base.files import code_version, fingerprint, hash_file, read_json, write_json
 from danlu.base.runs import Run
+from danlu.design.assemble import assemble
 from danlu.design.description import describe
 from danlu.design.network import Network
 from danlu.design.trained import Trained
 from danlu.evaluate.score import chosen, metric
 from danlu.prepare.findings import from_json
-from danlu.prepare.prepared import Prepared, Split
+from danlu.prepare.prepared import Finding, Prepared, Split
+from danlu.recipe.schema import Engine as Asked
 from danlu.recipe.schema import Recipe
 from danlu.tasks.losses import Loss, loss_for
 from danlu.train.checkpoints import FOLDER as CHECKPOINTS
 from danlu.train.engine import Engine, engine_for
+from danlu.train.ensemble import train_ensemble
 from danlu.train.flat import load_weights
 from danlu.train.loop import BEST, Loop, Monitor
 from danlu.train.machine import Machine, this_machine
@@ -37,7 +41,9 @@ from danlu.train.orders import class_counts
 from danlu.train.plan import Plan, class_weights, make_plan
 from danlu.train.settling import FILES, budget_for, settle
 from danlu.train.signals import listening
+from danlu.train.starting import begin
 from danlu.train.state import Position
+from danlu.train.workers import Alone, Workers
 
 VALIDATION_LOSS = "validation_loss"
 
@@ -59,11 +65,14 @@ def train(
         RecipeError: a monitored metric or a class weight that does not fit the target.
         StorageError: a checkpoint could not be written; the one before still stands.
     """
+    if recipe.train.ensemble:
+        return train_ensemble(recipe, network, prepared, run, partial(train, callbacks=callbacks))
     training, folder = prepared.split("train"), run.step("train")
+    started, noticed = begin(recipe, network)
     plan = make_plan(recipe.train, describe(network), training.num_rows)
-    inputs = _inputs(recipe, network, prepared, plan)
+    inputs = _inputs(recipe, network, prepared, plan) + started
     if (result := run.finished("train", inputs)) is None:
-        result = _fit(recipe, network, prepared, training, plan, inputs, run, callbacks)
+        result = _fit(recipe, network, prepared, training, plan, inputs, run, callbacks, noticed=noticed)
     weights = folder / BEST
     load_weights(network, load_file(weights))
     network.eval()
@@ -72,6 +81,51 @@ def train(
     return Trained(
         network, weights, result["weights_hash"], history, result["best_epoch"], inputs, result["facts"], findings
     )
+
+
+def training_inputs(recipe: Recipe, network: Network, prepared: Prepared) -> tuple[str, list[Finding]]:
+    """Give a network what training starts from; and the fingerprint by which `train` knows a training that is done.
+
+    Returns:
+        The fingerprint, and what was noticed.
+    """
+    started, noticed = begin(recipe, network)
+    plan = make_plan(recipe.train, describe(network), prepared.sizes["train"])
+    return _inputs(recipe, network, prepared, plan) + started, noticed
+
+
+def train_together(
+    recipe: Recipe,
+    network: Network,
+    prepared: Prepared,
+    run: Run,
+    inputs: str,
+    workers: Workers,
+    noticed: Sequence[Finding] = (),
+) -> None:
+    """One worker's part of step 3: the first of them leaves in the run what `train` would.
+
+    Args:
+        recipe: as of `train`.
+        network: with its start weights; the first worker's are taken.
+        prepared: the encoded splits.
+        run: the first worker writes there, and reports on its `progress`.
+        inputs: as of `training_inputs`, where the workers were started.
+        noticed: as of `training_inputs`.
+        workers: that train together.
+
+    Raises:
+        RecipeError: as of `train`; or a batch has fewer rows than there are workers.
+        DanluError: as of `train`.
+    """
+    training = prepared.split("train")
+    plan = make_plan(recipe.train, describe(network), training.num_rows)
+    if plan.batch_size < workers.count:
+        message = f"is {plan.batch_size}, too few for {workers.count} workers to share"
+        hint = f"set train.batch_size to {workers.count} or more, or launch.workers to {plan.batch_size} or fewer"
+        raise RecipeError([Fault(path="train.batch_size", message=message, hint=hint)])
+    if run.finished("train", inputs) is None:
+        _fit(recipe, network, prepared, training, plan, inputs, run, (), workers, noticed)
 
 
 def _inputs(recipe: Recipe, network: Network, prepared: Prepared, plan: Plan) -> str:
@@ -97,13 +151,18 @@ def _fit(
     inputs: str,
     run: Run,
     callbacks: Sequence[Observer],
+    workers: Workers | None = None,
+    noticed: Sequence[Finding] = (),
 ) -> dict[str, Any]:
     """Run the loop to its end and record the step."""
+    workers = workers or Alone()
     started, folder = time.monotonic(), run.step("train")
     budget = budget_for(recipe.train, folder, inputs)
-    engine = _engine(recipe, network, plan, folder, inputs)
-    observers = Observers(watching(recipe, run, inputs, callbacks), run.progress.say)
+    engine = _engine(recipe, network, plan, folder, inputs, workers)
+    watchers = watching(recipe, run, inputs, callbacks) if workers.rank == 0 else []
+    observers = Observers(watchers, run.progress.say)
     loop = make_loop(recipe, network, training, prepared.split("validation"), plan, engine, folder, inputs, observers)
+    loop.workers, loop.findings = workers, [*noticed]
     loop.budget, loop.settle = budget, partial(settle, say=run.progress.say)
     with settled(engine):
         with observed(loop):
@@ -111,10 +170,14 @@ def _fit(
             position = loop.start()
             if position.count:
                 run.progress.say(f"train: going on from epoch {position.epoch + 1}, step {position.step + 1}")
-            _note_machine(position, this_machine(plan.device), run)
+            _note_machine(position, this_machine(plan.device, workers.count), run)
             with listening() as loop.asked, run.progress.task("train", loop.plan.total_steps, position.count) as task:
                 loop.fit(task)
-        load_weights(network, load_file(folder / BEST))
+        if workers.rank:
+            return {}  # the first one writes what all have found
+        if workers.sharded:
+            loop.network = assemble(network.description, network.schema).to(plan.device)
+        load_weights(loop.network, load_file(folder / BEST))
         notice(loop)
     JsonLines(folder / "history.jsonl").epoch_ended(loop.position.history)  # whole, whatever befell the observers
     write_json(folder / "history.json", loop.position.history)
@@ -122,11 +185,13 @@ def _fit(
     facts = {
         **asdict(loop.plan),
         "lr": loop.optimizer.lr,
+        "loss": recipe.train.loss.name if recipe.train.loss else network.task.loss,
         "engine": engine.to_json(),
         "steps": at.count,
         "seconds": round(at.seconds, 3),
         "monitor": loop.monitor.name,
     }
+    facts |= {"workers": workers.count}
     facts |= {"epochs_run": at.epoch, "stopped_early": at.stopped, "python": sys.version.split()[0]}
     rows = at.count / plan.steps_per_epoch * training.num_rows
     facts |= {"rows_per_second": round(rows / max(at.seconds, 1e-9))}
@@ -136,7 +201,19 @@ def _fit(
     return run.finish("train", inputs, outputs, result, seconds=time.monotonic() - started)
 
 
-def _engine(recipe: Recipe, network: Network, plan: Plan, folder: Path, inputs: str) -> Engine:
+def _engine(recipe: Recipe, network: Network, plan: Plan, folder: Path, inputs: str, workers: Workers) -> Engine:
+    """What does the arithmetic: the first worker's choice, its threads divided among those that share a machine."""
+    chosen = _recorded_engine(recipe, network, plan, folder, inputs) if workers.rank == 0 else Engine()
+    if workers.count == 1:
+        return chosen
+    if workers.sharded:
+        chosen = replace(chosen, precision="fp32", backward="autograd", compiled=False)
+    chosen = Engine.from_json(json.loads(workers.spread_bytes(json.dumps(chosen.to_json()).encode())))
+    pinned = isinstance(recipe.train.engine, Asked) and recipe.train.engine.threads != "auto"
+    return chosen if pinned else replace(chosen, threads=max(1, chosen.threads // workers.count))
+
+
+def _recorded_engine(recipe: Recipe, network: Network, plan: Plan, folder: Path, inputs: str) -> Engine:
     """What does the arithmetic; written down, and taken up again by a run that goes on, wherever it does.
 
     Only from the processor to a card, or back, it is chosen anew.
