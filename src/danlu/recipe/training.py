@@ -50,7 +50,8 @@ class Engine(Section):
             where the processor multiplies it natively and the products are large enough to gain by it.
         backward: `dense` takes the gradients of dense layers by their formulas, `autograd` leaves all to torch; `auto`
             takes `dense` where all hidden layers are dense.
-        compiled: whether the network is compiled; `auto` compiles where the run is long enough to repay it.
+        compiled: whether the network is compiled, which takes half a minute and a C++ compiler; `auto` does not, since
+            it gained nothing wherever it was measured.
     """
 
     threads: Annotated[int, Ge(1)] | Literal["auto"] = "auto"
@@ -157,7 +158,10 @@ class Train(Section):
         epochs: passes over the training rows; `auto` gives small data more of them.
         budget: the time that training may take, such as `90s`, `10m` or `2h`: as many steps are taken as end well
             inside it, their schedule finished, and no more than `epochs` has; none sets no time.
-        batch_size: rows in a step; `auto` grows with the data from 32 to 512.
+        batch_size: rows in a step; `auto` grows with the data from 32 to 512; `find` takes the largest power of two whose
+            step fits into `memory_mb`.
+        memory_mb: what weights, gradients and a step may take together where `batch_size` is `find`; by default six
+            tenths of the memory that is free.
         accumulate: batches whose gradients are added up before one optimizer step.
         clip_norm: largest norm of all gradients together; none does not clip.
         clip_value: largest absolute value of each gradient, applied before `clip_norm`; none does not clip.
@@ -188,7 +192,8 @@ class Train(Section):
     loss: Annotated[Choice, Component("losses", own="value")] | None = None
     epochs: Annotated[int, Ge(1)] | Literal["auto"] = "auto"
     budget: Annotated[str | None, BeforeValidator(_budget)] = None
-    batch_size: Annotated[int, Ge(1)] | Literal["auto"] = "auto"
+    batch_size: Annotated[int, Ge(1)] | Literal["auto", "find"] = "auto"
+    memory_mb: Annotated[float, Gt(0)] | None = None
     accumulate: Annotated[int, Ge(1)] = 1
     clip_norm: Annotated[float, Gt(0)] | None = None
     clip_value: Annotated[float, Gt(0)] | None = None
@@ -218,6 +223,13 @@ class Train(Section):
         if self.freeze and self.start is None:
             message = "is set, but train.start is not: weights by chance would stay as they are"
             raise located([(("freeze",), self.freeze, wrong(message, "set train.start, or leave it out"))])
+        return self
+
+    @model_validator(mode="after")
+    def _bounds_what_is_found(self) -> Self:
+        if self.memory_mb is not None and self.batch_size != "find":
+            message = f"is set, but train.batch_size is {self.batch_size}, which does not look at it"
+            raise located([(("memory_mb",), self.memory_mb, wrong(message, "set train.batch_size to find"))])
         return self
 
     @model_validator(mode="after")

@@ -24,7 +24,6 @@ from danlu.train.plan import Plan
 # other's way in smaller ones; bf16 gains where a product outweighs the change of precision around it.
 _SHARED_FP32, _SHARED_BF16 = 2e8, 1e9
 _LARGE = 5e6
-_COMPILED_STEPS = 30_000
 _RECURRENT = ("LSTM", "GRU", "RNN")
 
 
@@ -95,7 +94,6 @@ def choose(
     description: Description,
     *,
     batch_size: int,
-    total_steps: int,
     dense: bool,
     machine: Hardware,
 ) -> Engine:
@@ -105,7 +103,6 @@ def choose(
         asked: the recipe's `train.engine`.
         description: the network's layers and their costs.
         batch_size: rows whose gradients are taken together.
-        total_steps: optimizer steps of the whole run.
         dense: whether gradients can be taken by the dense layers' formulas.
         machine: where it runs.
     """
@@ -116,9 +113,7 @@ def choose(
     backward = pinned.backward
     if backward == "auto":
         backward = "dense" if dense and machine.device == "cpu" and pinned.compiled is not True else "autograd"
-    compiled = pinned.compiled
-    if compiled == "auto":
-        compiled = backward == "autograd" and machine.device.startswith("cuda") and total_steps >= _COMPILED_STEPS
+    compiled = pinned.compiled is True  # nowhere measured did it repay itself
     threads = pinned.threads if pinned.threads != "auto" else _threads(description, batch_size, precision, machine)
     return Engine(threads, precision, backward, compiled)
 
@@ -137,7 +132,6 @@ def engine_for(section: Train, network: Network, plan: Plan) -> Engine:
         section.engine,
         describe(network),
         batch_size=plan.batch_size,
-        total_steps=plan.total_steps,
         dense=dense,
         machine=hardware(plan.device),
     )
