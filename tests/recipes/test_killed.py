@@ -78,9 +78,9 @@ def there(pattern: str) -> Callable[[Path], bool]:
 MOMENTS: dict[str, Callable[[Path], bool]] = {
     "in prepare": there(".cache/prepare/*partial*"),
     "in design": there("killed-0001/prepare/step.json"),
-    "mid-epoch": there("killed-0001/train/last.safetensors"),
-    "while a checkpoint is written": there("killed-0001/train/.last.safetensors.*"),
-    "while the best weights are written": there("killed-0001/train/.best.safetensors.*"),
+    "mid-epoch": there("killed-0001/train/checkpoints/step-*"),
+    "while a checkpoint is written": there("killed-0001/train/checkpoints/.step-*"),
+    "while the best weights are written": there("killed-0001/train/checkpoints/.best-*"),
     "in evaluate": there("killed-0001/train/step.json"),
     "in compress": there("killed-0001/compress/*"),
     "in deploy": there("killed-0001/deploy/*"),
