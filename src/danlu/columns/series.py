@@ -12,8 +12,8 @@ from annotated_types import Ge
 
 from danlu.base.errors import DataError
 from danlu.columns.column import Arrays, Field, State
-from danlu.columns.fault import bad_value, no_values, wrong_dtype
-from danlu.columns.steps import as_lists, check_channels, depth, flat, lengths, numbers, spread
+from danlu.columns.fault import bad_value, no_values, wrong_dtype, wrong_option
+from danlu.columns.steps import as_lists, check_channels, count_channels, depth, flat, lengths, numbers, spread
 
 _MISSING = ("", "null", "none", "nan", "na")  # what stands for a missing step in texts, in small letters
 _NUMBERS_AT_ONCE = 4_000_000
@@ -96,7 +96,7 @@ class Series:
         if not len(known):
             raise no_values(values)
         found = lengths(known)
-        num_channels = numbers(known.head(1), None).shape[1]
+        num_channels = count_channels(known)
         length = self.length or int(found.max())
         mean, std = _figures(values, num_channels, scaled=self.scale == "standard")
         lacks = bool((found < length).any()) or (self.missing != "drop" and len(known) < len(values))
@@ -239,17 +239,20 @@ def _figures(values: pl.Series, num_channels: int, *, scaled: bool) -> tuple[tup
     """Mean and deviation of each channel, (0, 1) where it is not scaled; the same in whatever order the rows come.
 
     Raises:
-        DataError: no step has a number, or channels differ.
+        DataError: no step has a number, channels differ, or numbers are so large that their squares are infinite.
     """
-    counts, sums = zip(*[_row_sums(steps, found) for steps, found in _parts(values, num_channels)], strict=True)
-    count = np.concatenate(counts).sum(axis=0)
-    if not count.any():
-        raise no_values(values)
-    if not scaled:
-        return (0.0,) * num_channels, (1.0,) * num_channels
-    mean = _total(sums) / np.maximum(count, 1)
-    squares = [_row_sums((steps - mean) ** 2, found)[1] for steps, found in _parts(values, num_channels)]
-    std = np.sqrt(_total(squares) / np.maximum(count, 1))
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused below
+        counts, sums = zip(*[_row_sums(steps, found) for steps, found in _parts(values, num_channels)], strict=True)
+        count = np.concatenate(counts).sum(axis=0)
+        if not count.any():
+            raise no_values(values)
+        if not scaled:
+            return (0.0,) * num_channels, (1.0,) * num_channels
+        mean = _total(sums) / np.maximum(count, 1)
+        squares = [_row_sums((steps - mean) ** 2, found)[1] for steps, found in _parts(values, num_channels)]
+        std = np.sqrt(_total(squares) / np.maximum(count, 1))
+    if not np.isfinite(std).all():
+        raise wrong_option(values, "the numbers are too large to be scaled", "divide them, or set scale to none")
     # The rounding errors of a channel of one value are no spread.
     flat_ones = std <= 1e-12 * np.maximum(np.abs(mean), 1e-300)
     return tuple(mean.tolist()), tuple(np.where(flat_ones, 1.0, std).tolist())

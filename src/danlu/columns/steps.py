@@ -92,8 +92,7 @@ def numbers(values: pl.Series, num_channels: int | None) -> np.ndarray:
         )
     widths = steps.list.len()
     if num_channels is None:
-        known = widths.drop_nulls()
-        num_channels = int(known[0]) if len(known) else 1
+        num_channels = _first(widths)
     wrong = (widths != num_channels).fill_null(False).to_numpy()
     if wrong.any() or num_channels == 0:
         raise wrong_channels(values, wrong if wrong.any() else np.ones(len(steps), bool), num_channels)
@@ -101,6 +100,20 @@ def numbers(values: pl.Series, num_channels: int | None) -> np.ndarray:
         nothing = pl.Series([[None] * num_channels], dtype=steps.dtype)
         steps = pl.select(pl.when(steps.is_null()).then(nothing).otherwise(steps)).to_series()
     return steps.explode().cast(pl.Float64).fill_null(float("nan")).to_numpy().reshape(-1, num_channels)
+
+
+def count_channels(values: pl.Series) -> int:
+    """The number of channels of the first step that is there; 1 where none is.
+
+    Args:
+        values: (N,) lists of lists of numbers, or lists of numbers, which have one channel.
+    """
+    return _first(flat(values).list.len()) if depth(values.dtype)[0] > 1 else 1
+
+
+def _first(widths: pl.Series) -> int:
+    known = widths.drop_nulls()
+    return int(known[0]) if len(known) else 1
 
 
 def check_channels(values: pl.Series) -> None:

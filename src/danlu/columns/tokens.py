@@ -19,6 +19,7 @@ PADDING, UNSEEN = 0, 1
 _RESERVED = 2
 _IDS = r"^\[[\s\d,+-]*\]$"  # a list of ids in a text, as a table of texts has it
 _LIST = r"(?s)^\[.*\]$"
+_LARGEST_ID = 2.0**63  # of those that come as floats: integers end below it
 
 
 @dataclass(frozen=True)
@@ -163,8 +164,8 @@ def _read_list(text: str, is_list: bool) -> list[str | None] | None:
 def _texts(values: pl.Series) -> pl.Series:
     """Lists of whole floats as lists of integers. Raises DataError where one is not whole."""
     numbers = flat(as_lists(values)).drop_nulls()
-    if ((numbers != numbers.round()) | ~numbers.is_finite()).any():
-        raise wrong_dtype(values, "whole numbers or words")
+    if ((numbers != numbers.round()) | ~(numbers.abs() < _LARGEST_ID)).any():
+        raise wrong_dtype(values, "whole numbers below 2^63, or words")
     return as_lists(values).cast(pl.List(pl.Int64))
 
 

@@ -93,6 +93,12 @@ def test_a_step_that_is_missing_as_a_whole() -> None:
     np.testing.assert_array_equal(steps(column, [[[1, 10], None]])[0], [[1, 10], [1, 10]])
 
 
+def test_a_first_row_of_missing_steps_does_not_tell_the_channels() -> None:
+    column = fitted([[None, None], [[1, 10], [3, 30]]], scale="none")
+    assert column.state.num_channels == 2
+    np.testing.assert_array_equal(steps(column, [[None, [3, 30]]])[0], [[0, 0], [3, 30]])
+
+
 def test_rows_with_missing_steps_are_left_out_where_asked() -> None:
     column = Series(missing="drop")
     values = column.parse(pl.Series("x", [[1.0, 2.0], [1.0, None], None, [], [float("nan"), 1.0]]))
@@ -132,6 +138,12 @@ def test_other_channels_than_in_training_are_refused() -> None:
 def test_a_column_of_lists_without_a_number_has_nothing_to_learn_from() -> None:
     with pytest.raises(DataError, match="nothing to learn from"):
         fitted([[None, None], [None]])
+
+
+def test_numbers_whose_squares_are_infinite_are_refused_as_in_a_number_column() -> None:
+    with pytest.raises(DataError, match="the numbers are too large to be scaled") as caught:
+        fitted([[1e200, 1.0], [-1e200, 2.0]])
+    assert caught.value.where == "column x"
 
 
 def test_a_wild_number_stays_finite() -> None:

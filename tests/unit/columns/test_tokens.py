@@ -76,7 +76,8 @@ def test_a_length_in_the_recipe() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ([[1.5, 2.0]], "this needs whole numbers or words"),
+        ([[1.5, 2.0]], "this needs whole numbers below 2\\^63, or words"),
+        ([[1e30, 2.0]], "this needs whole numbers below 2\\^63, or words"),
         ([1, 2], "this needs lists of ids or words, or texts of words"),
         ([[["a"]]], "this needs lists of ids or words, or texts of words"),
         ([[None], [None]], "nothing to learn from"),
