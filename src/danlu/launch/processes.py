@@ -79,11 +79,21 @@ def joined(recipe: Recipe) -> Iterator[Processes]:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))  # and "cuda" then means this one
     elif os.path.exists("/sys/class/net/lo"):
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # all are on this machine
-    _heard(lambda: distributed.init_process_group("nccl" if device == "cuda" else "gloo", timeout=_PATIENCE))
+    _heard(lambda: _join("nccl" if device == "cuda" else "gloo"))
     try:
         yield Processes(device, sharded=recipe.launch.strategy == "fsdp")
     finally:
         distributed.destroy_process_group()
+
+
+def _join(backend: str) -> None:
+    """Find the others through the agent's store, where those of earlier starts have left their addresses too."""
+    told = os.environ
+    address, port, start = told["MASTER_ADDR"], int(told["MASTER_PORT"]), told["TORCHELASTIC_RESTART_COUNT"]
+    shared = distributed.TCPStore(address, port, is_master=False, timeout=_PATIENCE)
+    store = distributed.PrefixStore(f"start-{start}", shared)
+    rank, count = int(told["RANK"]), int(told["WORLD_SIZE"])
+    distributed.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=_PATIENCE)
 
 
 def _heard(call: Callable[[], Any]) -> None:
