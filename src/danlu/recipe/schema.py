@@ -336,6 +336,9 @@ def _not_launched(given: Mapping[str, Any]) -> Faults:
         hint = "set train.epochs, or launch.engine to inline"
         message = "looks at one clock, and launch.engine is torchrun: workers would not stop at the same step"
         faults.append((("train", "budget"), train["budget"], wrong(message, hint)))
+    if train.get("batch_size") == "find":
+        message = "is find, which tries steps in one process, and launch.engine is torchrun"
+        faults.append((("train", "batch_size"), "find", wrong(message, "set a number, or launch.engine to inline")))
     if launch.get("strategy") == "fsdp":
         named = train.get("optimizer")
         if (named.get("name") if isinstance(named, Mapping) else named) == "muon":

@@ -158,8 +158,8 @@ class Train(Section):
         epochs: passes over the training rows; `auto` gives small data more of them.
         budget: the time that training may take, such as `90s`, `10m` or `2h`: as many steps are taken as end well
             inside it, their schedule finished, and no more than `epochs` has; none sets no time.
-        batch_size: rows in a step; `auto` grows with the data from 32 to 512; `find` takes the largest power of two whose
-            step fits into `memory_mb`.
+        batch_size: rows in a step; `auto` grows with the data from 32 to 512; `find` takes the largest power of two
+            whose step fits into `memory_mb`.
         memory_mb: what weights, gradients and a step may take together where `batch_size` is `find`; by default six
             tenths of the memory that is free.
         accumulate: batches whose gradients are added up before one optimizer step.

@@ -57,7 +57,7 @@ def make_plan(section: Train, description: Description, num_rows: int) -> Plan:
         num_rows: training rows.
     """
     device = choose_device(section.device)
-    batch_size = section.batch_size if section.batch_size != "auto" else auto_batch_size(num_rows)
+    batch_size = section.batch_size if isinstance(section.batch_size, int) else auto_batch_size(num_rows)
     step_rows = batch_size * section.accumulate
     steps = num_steps(num_rows, step_rows)
     epochs = section.epochs if section.epochs != "auto" else auto_epochs(steps, num_rows, description.flops)

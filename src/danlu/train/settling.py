@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 from danlu.base.files import read_json, write_json
 from danlu.base.progress import duration
 from danlu.recipe.training import Train, budget_seconds
-from danlu.train import budget, learning_rate
+from danlu.train import batch_size, budget, learning_rate
 from danlu.train.budget import Budget
 
 if TYPE_CHECKING:
     from danlu.train.loop import Loop
 
 START = "start.json"
-FILES = (START, learning_rate.FILE, budget.FILE)
+FILES = (START, batch_size.FILE, learning_rate.FILE, budget.FILE)
 
 
 def budget_for(section: Train, folder: Path, inputs: str, clock: Callable[[], float] = time.monotonic) -> Budget | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,6 +30,7 @@ from danlu.prepare.prepared import Finding, Prepared, Split
 from danlu.recipe.schema import Engine as Asked
 from danlu.recipe.schema import Recipe
 from danlu.tasks.losses import Loss, loss_for
+from danlu.train.batch_size import find_batch_size
 from danlu.train.checkpoints import FOLDER as CHECKPOINTS
 from danlu.train.engine import Engine, engine_for
 from danlu.train.ensemble import train_ensemble
@@ -158,6 +160,8 @@ def _fit(
     workers = workers or Alone()
     started, folder = time.monotonic(), run.step("train")
     budget = budget_for(recipe.train, folder, inputs)
+    if recipe.train.batch_size == "find":
+        plan = _found_plan(recipe, network, prepared, inputs, run)
     engine = _engine(recipe, network, plan, folder, inputs, workers)
     watchers = watching(recipe, run, inputs, callbacks) if workers.rank == 0 else []
     observers = Observers(watchers, run.progress.say)
@@ -211,6 +215,26 @@ def _engine(recipe: Recipe, network: Network, plan: Plan, folder: Path, inputs: 
     chosen = Engine.from_json(json.loads(workers.spread_bytes(json.dumps(chosen.to_json()).encode())))
     pinned = isinstance(recipe.train.engine, Asked) and recipe.train.engine.threads != "auto"
     return chosen if pinned else replace(chosen, threads=max(1, chosen.threads // workers.count))
+
+
+def _found_plan(recipe: Recipe, network: Network, prepared: Prepared, inputs: str, run: Run) -> Plan:
+    """The plan with the largest batch that fits into memory."""
+    folder, description = run.step("train"), describe(network)
+    splits = prepared.split("train"), prepared.split("validation")
+
+    def plan_of(size: int) -> Plan:
+        return make_plan(recipe.train.model_copy(update={"batch_size": size}), description, splits[0].num_rows)
+
+    def loop_of(size: int) -> Loop:
+        plan = plan_of(size)
+        plan = replace(plan, step_rows=size)
+        engine = engine_for(recipe.train, network, plan)
+        return make_loop(recipe, network, *splits, plan, engine, folder / "trial")
+
+    with settled(Engine()):
+        found = find_batch_size(recipe, loop_of, folder, inputs, run.progress.say)
+    shutil.rmtree(folder / "trial", ignore_errors=True)
+    return plan_of(found)
 
 
 def _recorded_engine(recipe: Recipe, network: Network, plan: Plan, folder: Path, inputs: str) -> Engine:

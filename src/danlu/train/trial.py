@@ -45,10 +45,11 @@ def trial(loop: Loop) -> Iterator[Iterator[Batch]]:
 
 def try_step(loop: Loop, batch: Batch, lr: float) -> float | None:
     """One step within a trial; gives its loss, or None, and takes no step, where numbers are none."""
-    loss = loop.take(batch)
-    if not math.isfinite(loss) or not math.isfinite(loop.flat.gradients.sum().item()):
-        return None
-    loop.move(lr)
+    with loop.gradients.still():
+        loss = loop.take(batch)
+        if not math.isfinite(loss) or not math.isfinite(loop.flat.gradients.sum().item()):
+            return None
+        loop.move(lr)
     loop.position.count += 1
     return loss
 
