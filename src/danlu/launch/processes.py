@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
+from torch.distributed.distributed_c10d import PrefixStore
 
 from danlu.base.devices import choose_device
 from danlu.base.errors import DanluError
@@ -90,8 +91,8 @@ def _join(backend: str) -> None:
     """Find the others through the agent's store, where those of earlier starts have left their addresses too."""
     told = os.environ
     address, port, start = told["MASTER_ADDR"], int(told["MASTER_PORT"]), told["TORCHELASTIC_RESTART_COUNT"]
-    shared = distributed.TCPStore(address, port, is_master=False, timeout=_PATIENCE)
-    store = distributed.PrefixStore(f"start-{start}", shared)
+    shared = distributed.TCPStore(address, port, is_master=False, timeout=_PATIENCE)  # type: ignore[attr-defined]
+    store = PrefixStore(f"start-{start}", shared)
     rank, count = int(told["RANK"]), int(told["WORLD_SIZE"])
     distributed.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=_PATIENCE)
 
