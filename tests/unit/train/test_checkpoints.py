@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from danlu.base.errors import RunError, StorageError
-from danlu.base.files import read_json
+from danlu.base.files import read_json, write_json
 from danlu.base.progress import Quiet
 from danlu.base.runs import Run
 from danlu.design import Trained, design
@@ -254,6 +254,25 @@ def test_a_disk_that_refuses_ends_the_run_and_the_next_goes_on(full: bool, tmp_p
     assert {path: path.read_bytes() for path in states(tmp_path)} == kept
     assert not list((tmp_path / "run").rglob("*.partial*"))
     assert fit(tmp_path).weights_hash == whole.weights_hash
+
+
+def test_lost_weights_of_a_finished_training_are_put_back(tmp_path: Path, whole: Trained) -> None:
+    fit(tmp_path)
+    weights, heard = tmp_path / "run/train/best.safetensors", Heard()
+    flip(weights)
+    assert fit(tmp_path, progress=heard).weights_hash == whole.weights_hash
+    assert "train: going on from epoch 7, step 1" in heard.said, "nothing was trained again"
+
+
+@pytest.mark.parametrize(("device", "precision"), [("cpu", "bf16"), ("Tesla T4", "fp32")])
+def test_the_engine_is_taken_up_unless_the_kind_of_device_changed(device: str, precision: str, tmp_path: Path) -> None:
+    broken_off(tmp_path)
+    file = tmp_path / "run/train/engine.json"
+    chosen = read_json(file)
+    assert chosen["precision"] == "fp32"
+    chosen["precision"], chosen["machine"]["device"] = "bf16", device
+    write_json(file, chosen)
+    assert fit(tmp_path).facts["engine"]["precision"] == precision
 
 
 def test_a_run_that_went_on_elsewhere_says_so_and_notes_it(tmp_path: Path) -> None:
