@@ -48,7 +48,7 @@ def plot(bars: Sequence[tuple[str, str, float]]) -> str:
             body.append(f'<text x="{_LEFT + width + 5:.1f}" y="{y + 11}">{ratio:.2f}</text>')
         top = bottom + 8
     box = f'viewBox="0 0 {_WIDTH} {top}" width="{_WIDTH}" height="{top}"'
-    title = "Seconds per training step, as a ratio to the bare eager loop"
+    title = "Processor seconds per training step, as a ratio to the bare eager loop"
     head = f'<svg xmlns="http://www.w3.org/2000/svg" {box} role="img" aria-label="{title}">'
     return f"{head}\n<title>{title}</title>\n<style>{_STYLE}</style>\n" + "\n".join(body) + "\n</svg>\n"
 
