@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 import pytest
 from safetensors.torch import load_file
+from torch import Tensor
 
 from danlu.base.errors import DanluError, RecipeError, TrainingError
 from danlu.base.files import read_json
@@ -219,3 +220,18 @@ def alive(pid: int) -> bool:
     import platform
 
     return bool(is_alive({"host": platform.node(), "pid": pid, "born": 0}))
+
+
+class OwnLoss:
+    """A loss that only this process knows."""
+
+    def value(self, scores: Tensor, target: Tensor, weights: Tensor | None, reduction: str = "mean") -> Tensor:
+        loss = (scores[:, 0] - target).abs()
+        return loss.mean() if reduction == "mean" else loss.sum()
+
+
+def test_what_was_made_in_python_is_not_given_to_other_processes(tmp_path: Path) -> None:
+    asked = Recipe(data="rows.csv", target="size", train={"loss": OwnLoss()}, launch=TWO)
+    data = prepared(tmp_path / "data", "size", ("x",))
+    with pytest.raises(DanluError, match="train holds something made in Python"):
+        train(asked, design(asked, data.schema), data, Run(tmp_path / "run"))
