@@ -104,8 +104,9 @@ def test_accumulated_shared_and_one_large_batch_are_the_same(tmp_path: Path, fam
         {"batch_size": 12, "accumulate": 2, "class_weights": "balanced", "clip_norm": 0.5, "l1": 1e-3},
         {"optimizer": {"name": "adamw", "lr": 0.01}, "average": {"name": "ema", "decay": 0.9}, "sampling": "balanced"},
         {"optimizer": "muon", "engine": "plain"},
+        {"optimizer": "sgd", "lr": "find", "statistics": {"every": 2}},
     ],
-    ids=["a-single-row", "weights-clip-l1", "adamw-ema-balanced", "muon-plain"],
+    ids=["a-single-row", "weights-clip-l1", "adamw-ema-balanced", "muon-plain", "lr-find-statistics"],
 )
 def test_whatever_training_does_is_done_over_all_workers(tmp_path: Path, sections: dict[str, object]) -> None:
     inputs = FAMILIES["mlp"][0]
