@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,6 +71,7 @@ def write_job(
     facts = {
         "recipe": _portable(recipe),
         "run": str(run.folder.absolute()),
+        "places": dict(run.places),
         "inputs": inputs,
         "noticed": to_json(noticed),
         "fixed": [name for name, parameter in network.named_parameters() if not parameter.requires_grad],
@@ -91,6 +92,7 @@ class Given:
     network: Network
     prepared: Prepared
     run: Path
+    places: Mapping[str, str]
     inputs: str
     noticed: tuple[Finding, ...]
 
@@ -119,7 +121,8 @@ def read_job(job: Job) -> Given:
         profile={},
     )
     recipe, noticed = Recipe.model_validate(facts["recipe"]), from_json(facts["noticed"])
-    return Given(recipe, network, prepared, Path(facts["run"]), facts["inputs"], tuple(noticed))
+    places = facts["places"]
+    return Given(recipe, network, prepared, Path(facts["run"]), places, facts["inputs"], tuple(noticed))
 
 
 def _portable(recipe: Recipe) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def _train(job: Job) -> int:
             progress.say(
                 f"warning: a worker died; all were started again ({restarts} of {given.recipe.launch.max_restarts})"
             )
-        run = Run(given.run, progress)
+        run = Run(given.run, progress, given.places)
         train_together(given.recipe, given.network, given.prepared, run, given.inputs, workers, given.noticed)
     return 0
 
