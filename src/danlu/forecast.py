@@ -72,11 +72,12 @@ def forecast(recipe: Recipe, *, progress: Progress | None = None) -> Forecast:
     from danlu.train.engine import engine_for
     from danlu.train.plan import make_plan
 
-    network = design(recipe, look.schema)
-    plan = make_plan(recipe.train, describe(network), look.sizes["train"])
-    costs = describe(network, plan.batch_size)
-    engine = engine_for(recipe.train, network, plan)
-    step_s = _step_s(recipe, network, plan, engine)
+    with recipe.placing():
+        network = design(recipe, look.schema)
+        plan = make_plan(recipe.train, describe(network), look.sizes["train"])
+        costs = describe(network, plan.batch_size)
+        engine = engine_for(recipe.train, network, plan)
+        step_s = _step_s(recipe, network, plan, engine)
     return Forecast(
         task=network.task.name,
         sizes=dict(look.sizes),
@@ -103,8 +104,7 @@ def _step_s(recipe: Recipe, network: Network, plan: Plan, engine: Engine) -> flo
     inputs = {spec.name: np.zeros((rows, *spec.shape), spec.dtype) for spec in network.schema.input_specs}
     (field,) = network.schema.target.fields
     zeros = Split(inputs, np.zeros(rows, np.float32 if field.kind == "scalar" else np.int32), np.arange(rows))
-    plain = recipe.model_copy(update={"train": recipe.train.model_copy(update={"class_weights": None})})
-    loop = make_loop(plain, network, zeros, zeros, replace(plan, steps_per_epoch=1), engine, Path("nowhere"))
+    loop = make_loop(recipe, network, zeros, zeros, replace(plan, steps_per_epoch=1), engine, Path("nowhere"))
     order = row_order(zeros, seed=0, epoch=0, sampling=recipe.train.sampling)
     (batch,) = batches(zeros, order, step_rows=rows, device=plan.device)
     seconds = []

@@ -91,7 +91,7 @@ def run(
 
 def go_on(recipe: Recipe, run: Run, until: str = "deploy", callbacks: Sequence[Observer] = ()) -> Result:
     """Do what is left of a run that belongs to a recipe; see `run`."""
-    with run.locked():
+    with run.locked(), recipe.placing():
         write_start(recipe, run)
         return _steps(recipe, run, until, callbacks)
 

@@ -11,7 +11,8 @@ Two lines are a whole recipe:
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -217,6 +218,20 @@ class Recipe(Section):
     def fault(self, path: Keys, message: str, hint: str = "") -> Fault:
         """A fault of one option, at the place where it is written."""
         return placed(Fault(path="", message=message, hint=hint), path, self._places, self._written)
+
+    @contextmanager
+    def placing(self) -> Iterator[None]:
+        """Give faults that are raised within, by who does not know the recipe, the places of their options."""
+        try:
+            yield
+        except RecipeError as error:
+            known = [fault if fault.file or not fault.path else self._placed(fault) for fault in error.faults]
+            if known == list(error.faults):
+                raise
+            raise RecipeError(known) from error
+
+    def _placed(self, fault: Fault) -> Fault:
+        return placed(fault, tuple(fault.path.split(".")), self._places, self._written)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Recipe):

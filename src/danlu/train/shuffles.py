@@ -7,6 +7,8 @@ from typing import Annotated, Protocol
 
 from annotated_types import Gt
 
+from danlu.base.errors import Fault, RecipeError
+
 # Encoded bytes up to which `auto` shuffles all rows together. A constant, and not a share of this machine's memory: the
 # order must be the same in every repeat and after every resume, on any machine.
 IN_MEMORY_BYTES = 1 << 30
@@ -53,5 +55,9 @@ class Blocks:
     window_mb: Annotated[float, Gt(0)] = 128.0
 
     def blocks(self, num_bytes: int) -> Blocks | None:
-        """These."""
+        """These. Raises RecipeError where a window is smaller than a block."""
+        if self.window_mb < self.block_mb:
+            message = f"is {self.window_mb:g}, less than one block (block_mb {self.block_mb:g})"
+            hint = f"set window_mb to {self.block_mb:g} or more; 128 blocks mix well"
+            raise RecipeError([Fault(path="train.shuffle.window_mb", message=message, hint=hint)])
         return self

@@ -113,6 +113,24 @@ def test_check_forecasts(recipe: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert [path.name for path in tmp_path.iterdir()] == ["recipe.yaml"], "check writes nothing"
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("design: {encoders: {'*': cnn}}", "design.encoders.* is cnn, which cannot take the number column"),
+        ("train: {shuffle: {block_mb: 10, window_mb: 1}}", "window_mb is 1, less than one block (block_mb 10)"),
+        ("train: {class_weights: {setosa: 2}}", "train.class_weights leaves out versicolor, virginica"),
+    ],
+)
+def test_what_only_data_bring_to_light_is_told_with_its_line(
+    line: str, message: str, recipe: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe.write_text(recipe.read_text() + line + "\n")
+    assert execute(["check", str(recipe)]) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert f"{recipe}:3:" in told
+
+
 def test_check_tells_every_fault(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recipe.write_text("data: sample:iris\ntarget: species\ntrain: {epocs: 5}\nseed: -1\n")
     assert execute(["check", str(recipe), "evaluate.bootstrap=x"]) == 2

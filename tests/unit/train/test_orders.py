@@ -41,6 +41,8 @@ def test_the_size_alone_decides_or_the_recipe() -> None:
     assert isinstance(row_order(wide(10, 1), 0, 0, "uniform", Blocks()), BlockOrder)
     with pytest.raises(RecipeError, match="is block, which is not one of auto, full, blocks"):
         blocks("block", 10)
+    with pytest.raises(RecipeError, match=r"window_mb is 1, less than one block \(block_mb 1.5\)"):
+        blocks({"block_mb": 1.5, "window_mb": 1}, 10)
 
 
 @given(st.integers(1, 3000), st.integers(1, 200), st.integers(1, 20), st.data())
