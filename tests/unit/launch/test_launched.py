@@ -80,6 +80,7 @@ def test_two_processes_train_and_report_to_the_one_that_started_them(tmp_path: P
     assert (tmp_path / "two/run/train/step.json").stat().st_mtime_ns == stamp, "it was done, and is only read"
 
 
+@pytest.mark.distributed
 def test_an_error_in_a_worker_is_raised_here_once_and_nobody_is_started_again(tmp_path: Path) -> None:
     asked = recipe(train={"epochs": 2, "batch_size": 2}, launch={"engine": "torchrun", "workers": 3})
     data = prepared(tmp_path / "data", "sold", ("x",))

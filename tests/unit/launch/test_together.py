@@ -132,7 +132,7 @@ def test_three_workers_give_the_same_bits_every_time(tmp_path: Path) -> None:
     assert apart(tmp_path / "one", tmp_path / "other") == 0
 
 
-@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("rank", [pytest.param(0, marks=pytest.mark.distributed), 1])
 def test_all_stop_after_the_same_step_when_one_is_asked_to(tmp_path: Path, rank: int) -> None:
     """And they go on bit for bit; one worker goes on with what two began, within the tolerance."""
     inputs = FAMILIES["mlp"][0]
@@ -203,7 +203,7 @@ def test_one_worker_alone_adds_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "family", ["transformer", *(pytest.param(name, marks=pytest.mark.distributed) for name in ("mlp", "cnn", "lstm"))]
+    "family", ["mlp", *(pytest.param(name, marks=pytest.mark.distributed) for name in ("transformer", "cnn", "lstm"))]
 )
 def test_weights_that_are_shared_out_come_out_the_same(tmp_path: Path, family: str) -> None:
     inputs = FAMILIES[family][0]
