@@ -168,6 +168,7 @@ def cli_page() -> str:
         "| 70 | a fault of Danlu itself; the message names the file with the traceback |",
         "| 130 | stopped by Ctrl-C; the same command goes on where it was |",
         "| 141 | stopped, since the reader of its output left, as in `danlu run r.yaml | head -1` |",
+        "| 143 | stopped by SIGTERM while training; the same command goes on where it was |",
         "", "`DANLU_TRACEBACK=1` shows the traceback of any error.",
     ]  # fmt: skip
     return "\n".join([*blocks, *codes]) + "\n"
