@@ -147,14 +147,14 @@ _HEADS = {
             "toolkit",
             "release",
             "step",
-            "**ratio**",
-            "CPU ratio",
+            "ratio",
+            "**CPU ratio**",
             "first epoch adds",
             "fit",
             "process",
             "accuracy",
         ),
-        "zh": ("工具", "版本", "每步", "**比值**", "CPU 比值", "首轮额外", "训练全程", "整个进程", "准确率"),
+        "zh": ("工具", "版本", "每步", "比值", "**CPU 比值**", "首轮额外", "训练全程", "整个进程", "准确率"),
     },
     "whole": {"en": ("process", "seconds", "CPU seconds", "**ratio**"), "zh": ("进程", "秒", "CPU 秒", "**比值**")},
     "busy": {
@@ -186,8 +186,8 @@ def _cells(kind: str, one: Outcome, count: int) -> list[str]:
         seconds = [f"{at[name]:.2f} s" for name in ("quiet_s", "quiet_cpu_s", "busy_s", "busy_cpu_s")]
         return [one.toolkit, *seconds, f"{at['wall_ratio']:.2f}", ratio]
     step, more = _time(at["seconds_per_step"]), [f"{at[name]:.2f} s" for name in ("first_s", "fit_s", "process_s")]
-    cpu = f"{at.get('cpu_ratio', math.nan):.2f}"
-    return [one.toolkit, one.version, step, ratio, cpu, *more, f"{at['accuracy']:.3f}{one.mark}"]
+    ratios = [f"{one.ratio:.2f}", f"**{at.get('cpu_ratio', math.nan):.2f}**"]
+    return [one.toolkit, one.version, step, *ratios, *more, f"{at['accuracy']:.3f}{one.mark}"]
 
 
 def _time(seconds: float) -> str:
