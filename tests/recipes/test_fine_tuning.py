@@ -71,6 +71,13 @@ def test_columns_keep_their_scale_and_their_words(tmp_path: Path, first: Result)
     assert {one.name: one for one in fresh.schema.inputs}["city"].state.dump()[0] != now["city"].state.dump()[0]
 
 
+def test_a_column_that_looks_like_another_type_now_is_what_it_was(tmp_path: Path, first: Result) -> None:
+    same = rows(120, 2, city=pl.lit("Paris"))
+    found = run(tmp_path, same, start=str(first.bundle), epochs=1)
+    assert found.prepared
+    assert {one.name: one.type for one in found.prepared.schema.inputs}["city"] == "category"
+
+
 def test_another_target_gets_a_new_last_layer(tmp_path: Path, first: Result) -> None:
     table = rows(120, 2).with_columns(sold=pl.col("sold").replace({"yes": "ja", "no": "nein"}))
     found = run(tmp_path, table, start=str(first.bundle), epochs=1).trained

@@ -6,7 +6,7 @@ weights mean the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from danlu.columns.column import FittedColumn
 from danlu.columns.schema import Schema
 from danlu.columns.target import learns_from_target
 from danlu.prepare.prepared import Finding
-from danlu.recipe.schema import Recipe
+from danlu.recipe.schema import ColumnRecipe, Recipe
 
 if TYPE_CHECKING:
     from danlu.prepare.looked import Looked
@@ -81,6 +81,30 @@ def read_start(recipe: Recipe) -> Start | None:
         message = f"is {given}, whose columns cannot be read: {error}"
         raise RecipeError([recipe.fault(("train", "start"), message, hint)]) from error
     return Start(given, schema, read_json(files[2]), files[3], fingerprint(hashes[:2]), fingerprint(hashes))
+
+
+def typed_as(start: Start | None, recipe: Recipe, names: Sequence[str] | None = None) -> Recipe:
+    """The recipe with the types and options that columns had before, where it says nothing of them itself.
+
+    Few rows may look like another type, or like a constant, and be inferred as that.
+
+    Args:
+        start: what training starts from.
+        recipe: what was asked for.
+        names: the data's columns; None where nothing asks for others.
+    """
+    if start is None:
+        return recipe
+    before = {one.name: one for one in (*start.schema.inputs, start.schema.target)}
+    told = {
+        name: ColumnRecipe(type=before[name].type, options=dict(before[name].options))
+        for name in (before if names is None else names)
+        if name in before
+        and name not in recipe.data.columns
+        and (name == recipe.data.target) == (before[name] is start.schema.target)
+    }
+    data = recipe.data.model_copy(update={"columns": {**told, **recipe.data.columns}})
+    return recipe.model_copy(update={"data": data})
 
 
 def known_columns(start: Start | None, recipe: Recipe, looked: Looked) -> dict[str, FittedColumn]:

@@ -42,7 +42,7 @@ from danlu.prepare.sources.hashing import file_hashes, plain_hash, table_hash
 from danlu.prepare.sources.reading import read_data
 from danlu.prepare.sources.remote import fetch_all
 from danlu.prepare.sources.table import PICTURES, Table
-from danlu.prepare.start import known_columns, read_start, start_finding
+from danlu.prepare.start import known_columns, read_start, start_finding, typed_as
 from danlu.prepare.values import cut_findings, outlier_findings
 from danlu.recipe.schema import Recipe
 from danlu.recipe.writing import without_places
@@ -119,8 +119,9 @@ def _outlook(recipe: Recipe, progress: Progress, table: Table | None, noticed: l
         table = masking.told(read_data(recipe.data, base=recipe.base, masked=masking.rows))
     from danlu.prepare.looking import Looking
 
-    looked = Looking(recipe, table, _hashes(table, progress), noticed, progress).look()
     start = read_start(recipe)
+    typed = typed_as(start, recipe, table.frame.columns)
+    looked = Looking(typed, table, _hashes(table, progress), noticed, progress).look()
     known = known_columns(start, recipe, looked)
     target = known.get(looked.target_name) or fit_column(looked.chosen[looked.target_name], looked, None)
     beside = fit_beside(looked, target, recipe)
@@ -214,7 +215,8 @@ class _Preparation:
         return fingerprint(self._inputs(), [str(path.absolute()) for path in files] if files else "")[:24]
 
     def _looked_key(self) -> str:
-        early = fingerprint(self.source, early_sections(self.recipe, _sections(self.recipe)), code_version())
+        sections, started = early_sections(self.recipe, _sections(self.recipe)), self.start and self.start.columns_hash
+        early = fingerprint(self.source, sections, code_version(), *([started] if started else []))
         return f"looked-{early[:24]}"
 
     def prepared(self) -> tuple[Path, bool]:
@@ -230,7 +232,7 @@ class _Preparation:
         kept = (self.root / self._looked_key()).is_dir() or _is_large(self._read())
         if kept:
             place, _ = cached(self.root, self._looked_key(), self._look, self.progress)
-            looked, findings = load_looked(place, self.recipe)
+            looked, findings = load_looked(place, typed_as(self.start, self.recipe))
             self.noticed[:] = findings
             _link(place, folder, ("validation", "test", "rejected.parquet"))
         else:
@@ -248,7 +250,9 @@ class _Preparation:
         # Imported here: where everything is found again nothing is looked at.
         from danlu.prepare.looking import Looking
 
-        looking = Looking(self.recipe, self._read(), self.hashes, self.noticed, self.progress, columns)
+        table = self._read()
+        recipe = typed_as(self.start, self.recipe, table.frame.columns)
+        looking = Looking(recipe, table, self.hashes, self.noticed, self.progress, columns)
         looked = looking.look()
         reports.refuse(self.noticed, self.recipe.prepare.accept)
         names = [*looked.inputs, looked.target_name]
