@@ -27,7 +27,7 @@ def stretch(array: np.ndarray, start: int, stop: int) -> np.ndarray:
     if path is None:
         return np.array(array[start:stop])
     found = np.empty((max(0, min(stop, len(array)) - start), *array.shape[1:]), array.dtype)
-    with open(path, "rb", buffering=0) as file:
+    with _opened(path) as file:
         _read_into(found, file, array, start)
     return found
 
@@ -56,7 +56,7 @@ def gather(array: np.ndarray, rows: np.ndarray) -> np.ndarray:
     blocks = ordered // max(1, _READ_BYTES // width)
     apart = (np.diff(ordered) * width > _GAP_BYTES) | (np.diff(blocks) != 0)
     bounds = [0, *(np.flatnonzero(apart) + 1).tolist(), len(rows)] if len(rows) else []
-    with open(path, "rb", buffering=0) as file:
+    with _opened(path) as file:
         for first, last in pairwise(bounds):
             _take_into(found[first:last], file, array, ordered[first:last])
     back = np.empty_like(order)
@@ -70,6 +70,14 @@ def _large_file(array: np.ndarray) -> Path | None:
         return None
     base: object = array.base  # of a part of a map it is the map, which knows only where the whole begins
     return Path(array.filename) if isinstance(base, mmap.mmap) and array.flags.c_contiguous else None
+
+
+def _opened(path: Path) -> BinaryIO:
+    """The file, to be read. Raises DataError."""
+    try:
+        return open(path, "rb", buffering=0)
+    except OSError as error:
+        raise _unreadable(str(path), str(error.strerror or error)) from error
 
 
 def _take_into(found: np.ndarray, file: BinaryIO, array: np.ndarray, rows: np.ndarray) -> None:

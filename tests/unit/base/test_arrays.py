@@ -82,3 +82,7 @@ def test_a_file_that_was_cut_says_so(tmp_path: Path) -> None:
         stretch(array, 400, 600)
     with pytest.raises(DataError, match="it ends too early"):
         gather(array, np.array([1, 999]))
+    path.unlink()
+    for read in (lambda: stretch(array, 400, 600), lambda: gather(array, np.array([1, 999]))):
+        with pytest.raises(DataError, match=r"cut\.npy cannot be read: No such file or directory"):
+            read()
