@@ -56,7 +56,9 @@ def test_its_description_builds_it_again_and_it_is_described(tmp_path: Path) -> 
     assert any(not torch.equal(first[name], second[name]) for name in first), "members begin with other weights"
 
 
-@pytest.mark.parametrize("target", ["sold", "grade", "size"])
+@pytest.mark.parametrize(
+    "target", [pytest.param("sold", marks=pytest.mark.slow), "grade", pytest.param("size", marks=pytest.mark.slow)]
+)
 def test_the_exported_graph_answers_alike(tmp_path: Path, target: str) -> None:
     data = prepared(tmp_path, target, ("x", "city"))
     whole = ensemble([design(recipe(seed=seed), data.schema) for seed in (1, 2)]).eval()

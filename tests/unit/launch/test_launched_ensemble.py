@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from danlu.base.runs import Run
 from danlu.design import design, outputs
@@ -10,6 +11,7 @@ from danlu.launch import train
 from tests.small import prepared, recipe
 
 
+@pytest.mark.slow
 def test_members_are_trained_by_workers_each_in_its_own_folder(tmp_path: Path) -> None:
     data = prepared(tmp_path / "data", "sold", ("x", "city"))
     found = []

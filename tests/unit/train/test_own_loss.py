@@ -104,6 +104,7 @@ def test_one_that_cannot_train_is_refused_before_training(tmp_path: Path, loss: 
         fit(tmp_path, loss)
 
 
+@pytest.mark.slow
 def test_fit_takes_it_and_the_bundle_serves_without_it(tmp_path: Path) -> None:
     rows = frame(200).select("x", "city", "size")
     result = danlu.fit(
