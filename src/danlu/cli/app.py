@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import typer
 
+from danlu.base.devices import wait_passively
 from danlu.cli.check import check
 from danlu.cli.compress import compress
 from danlu.cli.deploy import deploy
@@ -58,6 +59,7 @@ def make_app() -> typer.Typer:
 
 def main() -> None:
     """The program `danlu`."""
+    wait_passively()
     sys.exit(execute(sys.argv[1:]))
 
 
