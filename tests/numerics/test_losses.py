@@ -17,12 +17,15 @@ from danlu.base.registry import build
 from danlu.base.runs import Run
 from danlu.columns.column import fit_column
 from danlu.columns.schema import Schema
-from danlu.design import assemble, design, outputs
+from danlu.design import assemble, describe, design, outputs
 from danlu.export.onnx import Onnx
 from danlu.export.session import open_session
 from danlu.prepare.prepared import Prepared
 from danlu.tasks.losses import Focal, Loss
 from danlu.train import train
+from danlu.train.engine import Engine
+from danlu.train.plan import make_plan
+from danlu.train.step import make_loop
 from tests.small import frame, prepared, recipe, schema
 
 generator = torch.Generator().manual_seed(0)
@@ -147,11 +150,12 @@ def test_a_loss_of_another_task_is_refused_with_those_that_fit(target: str, loss
     assert caught.value.faults[0].hint == f"use {fits}, or leave it out"
 
 
-def visits(folder: Path, scale: str = "standard", lowest: int = 0) -> Prepared:
-    """The small data with a count to predict: its mean is exp(0.8 + 0.9 x)."""
+def visits(folder: Path, scale: str = "standard", lowest: int = 0, largest: int | None = None) -> Prepared:
+    """The small data with a count to predict: its mean is exp(0.8 + 0.9 x); one training row may have the `largest`."""
     rows = frame(600)
     x = rows["x"].cast(pl.Float64).fill_null(0.0).to_numpy()
     counts = np.random.default_rng(1).poisson(np.exp(0.8 + 0.9 * x)) + lowest
+    counts[0] = counts[0] if largest is None else largest
     rows = rows.with_columns(pl.Series("visits", counts))
     parts = {"train": slice(0, 400), "validation": slice(400, 500), "test": slice(500, 600)}
     inputs = tuple(
@@ -217,6 +221,15 @@ def test_poisson_refuses_a_bent_scale_and_numbers_below_zero(tmp_path: Path) -> 
     asked = recipe(train={"loss": "poisson"})
     with pytest.raises(RecipeError, match=r"takes counts, but the target visits is -2 in row \d+"):
         train(asked, design(asked, below.schema), below, Run(tmp_path / "run"))
+
+
+def test_poisson_takes_noughts_beside_a_large_count_for_noughts(tmp_path: Path) -> None:
+    data = visits(tmp_path, largest=20_000_000)
+    asked = recipe(train={"loss": "poisson"})
+    network = design(asked, data.schema)
+    plan = make_plan(asked.train, describe(network), 400)
+    assert network.task.truth(data.split("validation").target).min() < -1e-6, "float32 has rounded"
+    assert make_loop(asked, network, data.split("train"), data.split("validation"), plan, Engine(), tmp_path)
 
 
 LOSSES = {

@@ -324,10 +324,12 @@ def _check_counts(recipe: Recipe, network: Network, *splits: Split) -> None:
     """Refuse a target with numbers below 0 where the loss takes counts. Raises RecipeError."""
     if network.link is None:
         return
+    center = abs(float(network.link.center))
     for split in splits:
         values = network.task.truth(np.asarray(split.target))
         low = int(np.argmin(values))
-        if values[low] < -1e-6 * max(1.0, float(np.abs(values).max())):
+        # A target is encoded in float32, as its distance from the center: that rounds a count by a share of both.
+        if values[low] < -1e-6 * max(1.0, center, float(np.abs(values).max())):
             message = f"takes counts, but the target {network.task.target.name} is {values[low]:g} in row"
             hint = "use mse, mae or huber, or mend the row"
             raise RecipeError([recipe.fault(("train", "loss"), f"{message} {split.rows[low]}", hint)])
