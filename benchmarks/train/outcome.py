@@ -100,12 +100,15 @@ def _steps(rows: Sequence[Row]) -> list[Outcome]:
     return found
 
 
+_SEEDS = 0.02  # how far seeds may lie apart, where fewer than three were measured
+
+
 def _mark(good: Sequence[Row], bare: Sequence[Row]) -> str:
     """Whether accuracy differs by more than seeds (or, of few, chance in the test rows) make it differ."""
     if not good or not bare or good[0]["quick"]:
         return ""
     value, base = (statistics.median(row["accuracy"] for row in some) for some in (good, bare))
-    seeds = max(row["accuracy"] for row in bare) - min(row["accuracy"] for row in bare)
+    seeds = max(row["accuracy"] for row in bare) - min(row["accuracy"] for row in bare) if len(bare) > 2 else _SEEDS
     chance = 2 * math.sqrt(2 * base * (1 - base) / bare[0]["test_rows"])
     if value < CASES[good[0]["case"]].accuracy:
         return "↓"
