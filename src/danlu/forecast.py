@@ -97,8 +97,9 @@ def forecast(recipe: Recipe, *, progress: Progress | None = None) -> Forecast:
 def _step_s(recipe: Recipe, network: Network, plan: Plan, engine: Engine) -> float:
     """Seconds of one training step: the median of a few on rows of zeros, by the loop's own step."""
     from danlu.prepare.prepared import Split
+    from danlu.train.assemble import make_loop
     from danlu.train.batches import batches, row_order
-    from danlu.train.step import make_loop, settled
+    from danlu.train.engine import settled
 
     rows = plan.step_rows
     inputs = {spec.name: np.zeros((rows, *spec.shape), spec.dtype) for spec in network.schema.input_specs}

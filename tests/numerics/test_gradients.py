@@ -13,14 +13,14 @@ from danlu.design.description import describe
 from danlu.design.network import Network
 from danlu.recipe.schema import Recipe
 from danlu.tasks.losses import CrossEntropy, Loss, Mse, score_gradient
+from danlu.train.assemble import make_loop
 from danlu.train.batches import Batch, batches, row_order
 from danlu.train.dense import Dense, fits
-from danlu.train.engine import Engine
+from danlu.train.engine import Engine, settled
 from danlu.train.flat import FlatParameters
 from danlu.train.gradients import Autograd, Gradients
 from danlu.train.loop import Loop
 from danlu.train.plan import make_plan
-from danlu.train.step import make_loop, settled
 from tests.small import prepared, recipe
 
 TABLE = ("x", "city", "member")

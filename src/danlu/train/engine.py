@@ -7,18 +7,27 @@ choice is tested against.
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
+import torch
+
 from danlu.base.errors import Fault, RecipeError
+from danlu.base.files import read_json, write_json
 from danlu.design.description import Description, describe
 from danlu.design.network import Network
 from danlu.recipe.schema import Engine as Asked
-from danlu.recipe.schema import Train
+from danlu.recipe.schema import Recipe, Train
+from danlu.train.checkpoints import FOLDER as CHECKPOINTS
 from danlu.train.dense import fits
+from danlu.train.machine import this_machine
 from danlu.train.plan import Plan
+from danlu.train.workers import Workers
 
 # Operations of one product, forward, of a whole batch. Two threads share a product of milliseconds and get in each
 # other's way in smaller ones; bf16 gains where a product outweighs the change of precision around it.
@@ -70,8 +79,6 @@ class Engine:
 
 def hardware(device: str) -> Hardware:
     """This machine, as far as a choice looks at it."""
-    import torch
-
     if device.startswith("cuda"):
         native = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
@@ -150,3 +157,45 @@ def _threads(description: Description, batch_size: int, precision: str, machine:
         return 1
     largest = max((layer.flops * batch_size for layer in description.layers), default=0)
     return machine.cores if largest >= (_SHARED_BF16 if precision == "bf16" else _SHARED_FP32) else 1
+
+
+def engine_of_run(recipe: Recipe, network: Network, plan: Plan, folder: Path, inputs: str, workers: Workers) -> Engine:
+    """What does the arithmetic: the first worker's choice, its threads divided among those that share a machine."""
+    chosen = _recorded_engine(recipe, network, plan, folder, inputs) if workers.rank == 0 else Engine()
+    if workers.count == 1:
+        return chosen
+    if workers.sharded:
+        chosen = replace(chosen, precision="fp32", backward="autograd", compiled=False)
+    chosen = Engine.from_json(json.loads(workers.spread_bytes(json.dumps(chosen.to_json()).encode())))
+    pinned = isinstance(recipe.train.engine, Asked) and recipe.train.engine.threads != "auto"
+    return chosen if pinned else replace(chosen, threads=max(1, chosen.threads // workers.count))
+
+
+def _recorded_engine(recipe: Recipe, network: Network, plan: Plan, folder: Path, inputs: str) -> Engine:
+    """What does the arithmetic; written down, and taken up again by a run that goes on, wherever it does.
+
+    Only from the processor to a card, or back, it is chosen anew.
+    """
+    file, machine = folder / "engine.json", this_machine(plan.device).to_json()
+    if file.is_file() and any((folder / CHECKPOINTS).glob("step-*")):
+        found = read_json(file)
+        before, began_with = found.pop("machine"), found.pop("inputs")
+        if began_with == inputs and (before["device"] == "cpu") == (machine["device"] == "cpu"):
+            return Engine.from_json(found)
+    engine = engine_for(recipe.train, network, plan)
+    write_json(file, {**engine.to_json(), "machine": machine, "inputs": inputs})
+    return engine
+
+
+@contextmanager
+def settled(engine: Engine) -> Iterator[None]:
+    """The process as training wants it, put back afterwards: threads, denormals, torch's random state."""
+    threads = torch.get_num_threads()
+    with torch.random.fork_rng(devices=[]):
+        torch.set_num_threads(engine.threads)
+        torch.set_flush_denormal(True)  # numbers below 1e-38 cost a hundred times as much as others
+        try:
+            yield
+        finally:
+            torch.set_flush_denormal(False)
+            torch.set_num_threads(threads)

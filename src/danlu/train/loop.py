@@ -9,7 +9,6 @@ holds them all.
 from __future__ import annotations
 
 import math
-import sys
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -21,9 +20,7 @@ import torch
 from torch import Tensor
 
 from danlu.base.progress import Task as ProgressTask
-from danlu.design.forward import outputs
 from danlu.design.network import Network
-from danlu.evaluate.score import score
 from danlu.prepare.prepared import Finding, Split
 from danlu.recipe.schema import Train
 from danlu.tasks.losses import Loss
@@ -35,7 +32,8 @@ from danlu.train.dense import Dense
 from danlu.train.engine import Engine
 from danlu.train.exchange import exchange, spread_state
 from danlu.train.flat import FlatParameters, plain_weights
-from danlu.train.gradients import Autograd, Gradients, compiled, target_of
+from danlu.train.gradients import Autograd, Gradients, compiled
+from danlu.train.monitor import Monitor, validation_scores
 from danlu.train.nonfinite import refuse
 from danlu.train.observers import Beginning, Inside, Observers, Step, Stop
 from danlu.train.optimizers import Optimizer, segments
@@ -50,18 +48,6 @@ from danlu.train.workers import Alone, Workers
 
 BEST = "best.safetensors"
 _MEASURED = 16_384  # training rows behind a batch norm's running means: their error is below a hundredth of a deviation
-
-
-@dataclass(frozen=True)
-class Monitor:
-    """The metric that early stopping and the best checkpoint watch."""
-
-    name: str
-    greater_is_better: bool
-
-    def loss(self, value: float) -> float:
-        """The value turned so that less is better; one that is not a number is worst (and finite, for JSON)."""
-        return sys.float_info.max if math.isnan(value) else -value if self.greater_is_better else value
 
 
 @dataclass
@@ -404,14 +390,7 @@ class Loop:
 
     def validate(self) -> dict[str, float | None]:
         """Loss and metrics on the validation split."""
-        task, encoded, link = self.network.task, self.validation.target, self.network.link
-        with torch.no_grad():
-            scores = torch.from_numpy(outputs(self.network, self.validation.inputs, scores=True)).to(self.plan.device)
-            target = target_of(self.network, torch.from_numpy(encoded.copy()).to(self.plan.device))
-            loss = self.loss.value(scores, target, None).item()
-            found = (scores if link is None else link(scores)).cpu().numpy()
-        values = score(task, [*self.metrics], task.truth(encoded), task.answers(found))
-        return {"validation_loss": loss, **{name: None if math.isnan(v) else v for name, v in values.items()}}
+        return validation_scores(self.network, self.validation, self.loss, self.metrics)
 
     def _show(self) -> None:
         """Tell of progress ten times a second at most: a bar costs more than a small step."""

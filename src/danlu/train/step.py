@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from safetensors.torch import load_file
 
 from danlu.base.errors import Fault, RecipeError
@@ -24,30 +19,24 @@ from danlu.design.assemble import assemble
 from danlu.design.description import describe
 from danlu.design.network import Network
 from danlu.design.trained import Trained
-from danlu.evaluate.score import chosen, metric
 from danlu.prepare.findings import from_json
 from danlu.prepare.prepared import Finding, Prepared, Split
-from danlu.recipe.schema import Engine as Asked
 from danlu.recipe.schema import Recipe
-from danlu.tasks.losses import Loss, loss_for
+from danlu.train.assemble import make_loop
 from danlu.train.batch_size import find_batch_size
-from danlu.train.checkpoints import FOLDER as CHECKPOINTS
-from danlu.train.engine import Engine, engine_for
+from danlu.train.engine import Engine, engine_for, engine_of_run, settled
 from danlu.train.ensemble import train_ensemble
 from danlu.train.flat import load_weights
-from danlu.train.loop import BEST, Loop, Monitor
+from danlu.train.loop import BEST, Loop
 from danlu.train.machine import Machine, this_machine
 from danlu.train.noticing import meter, notice, observed, watching
 from danlu.train.observers import JsonLines, Observer, Observers
-from danlu.train.orders import class_counts
-from danlu.train.plan import Plan, class_weights, make_plan
+from danlu.train.plan import Plan, make_plan
 from danlu.train.settling import FILES, budget_for, settle
 from danlu.train.signals import listening
 from danlu.train.starting import begin
 from danlu.train.state import Position
 from danlu.train.workers import Alone, Workers
-
-VALIDATION_LOSS = "validation_loss"
 
 
 def train(
@@ -162,7 +151,7 @@ def _fit(
     budget = budget_for(recipe.train, folder, inputs)
     if recipe.train.batch_size == "find":
         plan = _found_plan(recipe, network, prepared, inputs, run)
-    engine = _engine(recipe, network, plan, folder, inputs, workers)
+    engine = engine_of_run(recipe, network, plan, folder, inputs, workers)
     watchers = watching(recipe, run, inputs, callbacks) if workers.rank == 0 else []
     observers = Observers(watchers, run.progress.say)
     loop = make_loop(recipe, network, training, prepared.split("validation"), plan, engine, folder, inputs, observers)
@@ -205,18 +194,6 @@ def _fit(
     return run.finish("train", inputs, outputs, result, seconds=time.monotonic() - started)
 
 
-def _engine(recipe: Recipe, network: Network, plan: Plan, folder: Path, inputs: str, workers: Workers) -> Engine:
-    """What does the arithmetic: the first worker's choice, its threads divided among those that share a machine."""
-    chosen = _recorded_engine(recipe, network, plan, folder, inputs) if workers.rank == 0 else Engine()
-    if workers.count == 1:
-        return chosen
-    if workers.sharded:
-        chosen = replace(chosen, precision="fp32", backward="autograd", compiled=False)
-    chosen = Engine.from_json(json.loads(workers.spread_bytes(json.dumps(chosen.to_json()).encode())))
-    pinned = isinstance(recipe.train.engine, Asked) and recipe.train.engine.threads != "auto"
-    return chosen if pinned else replace(chosen, threads=max(1, chosen.threads // workers.count))
-
-
 def _found_plan(recipe: Recipe, network: Network, prepared: Prepared, inputs: str, run: Run) -> Plan:
     """The plan with the largest batch that fits into memory."""
     folder, description = run.step("train"), describe(network)
@@ -237,22 +214,6 @@ def _found_plan(recipe: Recipe, network: Network, prepared: Prepared, inputs: st
     return plan_of(found)
 
 
-def _recorded_engine(recipe: Recipe, network: Network, plan: Plan, folder: Path, inputs: str) -> Engine:
-    """What does the arithmetic; written down, and taken up again by a run that goes on, wherever it does.
-
-    Only from the processor to a card, or back, it is chosen anew.
-    """
-    file, machine = folder / "engine.json", this_machine(plan.device).to_json()
-    if file.is_file() and any((folder / CHECKPOINTS).glob("step-*")):
-        found = read_json(file)
-        before, began_with = found.pop("machine"), found.pop("inputs")
-        if began_with == inputs and (before["device"] == "cpu") == (machine["device"] == "cpu"):
-            return Engine.from_json(found)
-    engine = engine_for(recipe.train, network, plan)
-    write_json(file, {**engine.to_json(), "machine": machine, "inputs": inputs})
-    return engine
-
-
 def _note_machine(position: Position, machine: Machine, run: Run) -> None:
     """Note where the steps from here on are taken; say so where that is another machine than before."""
     now = {"count": position.count, "machine": machine.to_json()}
@@ -262,106 +223,3 @@ def _note_machine(position: Position, machine: Machine, run: Run) -> None:
         told = "; ".join(differences)
         run.progress.say(f"train: goes on elsewhere ({told}): from here the weights may differ in the last bits")
         position.machines.append(now)
-
-
-@contextmanager
-def settled(engine: Engine) -> Iterator[None]:
-    """The process as training wants it, put back afterwards: threads, denormals, torch's random state."""
-    threads = torch.get_num_threads()
-    with torch.random.fork_rng(devices=[]):
-        torch.set_num_threads(engine.threads)
-        torch.set_flush_denormal(True)  # numbers below 1e-38 cost a hundred times as much as others
-        try:
-            yield
-        finally:
-            torch.set_flush_denormal(False)
-            torch.set_num_threads(threads)
-
-
-def make_loop(
-    recipe: Recipe,
-    network: Network,
-    training: Split,
-    validation: Split,
-    plan: Plan,
-    engine: Engine,
-    folder: Path,
-    inputs: str = "",
-    observers: Observers | None = None,
-) -> Loop:
-    """The loop that a recipe asks for, on the plan's device; run it within `settled`.
-
-    Raises:
-        RecipeError: a monitored metric, a class weight or a loss that does not fit the target.
-    """
-    network.to(plan.device)
-    loss = loss_for(recipe, network.task)
-    _check_counts(recipe, network, training, validation)
-    _check_sampling(recipe, network)
-    metrics, monitor = chosen(network.task, recipe.evaluate.metrics), _monitor(recipe, network, loss)
-    return Loop(
-        network=network,
-        training=training,
-        validation=validation,
-        section=recipe.train,
-        plan=plan,
-        engine=engine,
-        loss=loss,
-        optimizer=recipe.train.optimizer.build("optimizers"),
-        schedule=recipe.train.schedule.build("schedules"),
-        monitor=monitor,
-        metrics=list(dict.fromkeys([*metrics, *([monitor.name] if monitor.name != VALIDATION_LOSS else [])])),
-        class_weights=_class_weights(recipe, network, training),
-        average=recipe.train.average.build("averages") if recipe.train.average else None,
-        seed=recipe.seed,
-        folder=folder,
-        inputs=inputs,
-        observers=observers or Observers(),
-    )
-
-
-def _check_counts(recipe: Recipe, network: Network, *splits: Split) -> None:
-    """Refuse a target with numbers below 0 where the loss takes counts. Raises RecipeError."""
-    if network.link is None:
-        return
-    center = abs(float(network.link.center))
-    for split in splits:
-        values = network.task.truth(np.asarray(split.target))
-        low = int(np.argmin(values))
-        # A target is encoded in float32, as its distance from the center: that rounds a count by a share of both.
-        if values[low] < -1e-6 * max(1.0, center, float(np.abs(values).max())):
-            message = f"takes counts, but the target {network.task.target.name} is {values[low]:g} in row"
-            hint = "use mse, mae or huber, or mend the row"
-            raise RecipeError([recipe.fault(("train", "loss"), f"{message} {split.rows[low]}", hint)])
-
-
-def _check_sampling(recipe: Recipe, network: Network) -> None:
-    """Refuse balanced classes where there are none. Raises RecipeError."""
-    if recipe.train.sampling == "balanced" and not network.schema.target.fields[0].num_codes:
-        message = f"is balanced, but the target {network.schema.target.name} is a number"
-        raise RecipeError([recipe.fault(("train", "sampling"), message, "leave it out")])
-
-
-def _monitor(recipe: Recipe, network: Network, loss: Loss) -> Monitor:
-    """What to watch. Raises RecipeError for a metric that does not fit the task."""
-    early_stop = recipe.train.early_stop
-    name = (early_stop and early_stop.monitor) or loss.monitor or network.task.monitor
-    if name == VALIDATION_LOSS:
-        return Monitor(name, False)
-    (name,) = chosen(network.task, [name], "train.early_stop.monitor")
-    return Monitor(name, metric(name).greater_is_better)
-
-
-def _class_weights(recipe: Recipe, network: Network, training: Split) -> torch.Tensor | None:
-    """(K,) float32 weights by code, or None."""
-    if recipe.train.class_weights is None:
-        return None
-    (field,) = network.schema.target.fields
-    if not field.num_codes:
-        message = f"is set, but the target {network.schema.target.name} is a number"
-        raise RecipeError([Fault(path="train.class_weights", message=message, hint="leave it out")])
-    labels = network.schema.target.labels
-    counts: Mapping[str, int] = dict(zip(labels, class_counts(training.target, len(labels)).tolist(), strict=True))
-    weights = class_weights(recipe.train, counts)
-    assert weights is not None
-    return torch.tensor([weights[label] for label in labels], device=next(network.parameters()).device)

@@ -11,12 +11,12 @@ from danlu.base.progress import Quiet
 from danlu.design import design
 from danlu.design.description import describe
 from danlu.recipe.training import budget_seconds
+from danlu.train.assemble import make_loop
 from danlu.train.budget import Budget
-from danlu.train.engine import Engine
+from danlu.train.engine import Engine, settled
 from danlu.train.loop import Loop
 from danlu.train.plan import make_plan
 from danlu.train.settling import settle
-from danlu.train.step import make_loop, settled
 from tests.small import prepared, recipe
 
 

@@ -147,7 +147,8 @@ def test_the_weights_open_elsewhere(tmp_path: Path) -> None:
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_step_rows_and_gradients(tmp_path: Path) -> None:
     with pytest.raises(
-        NonFiniteLossError, match=r"the loss became (nan|inf) at step \d+ \(it began in layer .*; training rows .*gradients: "
+        NonFiniteLossError,
+        match=r"the loss became (nan|inf) at step \d+ \(it began in layer .*; training rows .*gradients: ",
     ):
         fit(tmp_path, {"optimizer": {"name": "sgd", "lr": 1e20}}, target="size")
     facts = json.loads((tmp_path / "run/train/nonfinite.json").read_text())

@@ -1,0 +1,111 @@
+"""Putting a loop together from the recipe: what it minimises, watches, weighs, and how it steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from danlu.base.errors import Fault, RecipeError
+from danlu.design.network import Network
+from danlu.evaluate.score import chosen, metric
+from danlu.prepare.prepared import Split
+from danlu.recipe.schema import Recipe
+from danlu.tasks.losses import Loss, loss_for
+from danlu.train.engine import Engine
+from danlu.train.loop import Loop
+from danlu.train.monitor import VALIDATION_LOSS, Monitor
+from danlu.train.observers import Observers
+from danlu.train.orders import class_counts
+from danlu.train.plan import Plan, class_weights
+
+
+def make_loop(
+    recipe: Recipe,
+    network: Network,
+    training: Split,
+    validation: Split,
+    plan: Plan,
+    engine: Engine,
+    folder: Path,
+    inputs: str = "",
+    observers: Observers | None = None,
+) -> Loop:
+    """The loop that a recipe asks for, on the plan's device; run it within `settled`.
+
+    Raises:
+        RecipeError: a monitored metric, a class weight or a loss that does not fit the target.
+    """
+    network.to(plan.device)
+    loss = loss_for(recipe, network.task)
+    _check_counts(recipe, network, training, validation)
+    _check_sampling(recipe, network)
+    metrics, monitor = chosen(network.task, recipe.evaluate.metrics), _monitor(recipe, network, loss)
+    return Loop(
+        network=network,
+        training=training,
+        validation=validation,
+        section=recipe.train,
+        plan=plan,
+        engine=engine,
+        loss=loss,
+        optimizer=recipe.train.optimizer.build("optimizers"),
+        schedule=recipe.train.schedule.build("schedules"),
+        monitor=monitor,
+        metrics=list(dict.fromkeys([*metrics, *([monitor.name] if monitor.name != VALIDATION_LOSS else [])])),
+        class_weights=_class_weights(recipe, network, training),
+        average=recipe.train.average.build("averages") if recipe.train.average else None,
+        seed=recipe.seed,
+        folder=folder,
+        inputs=inputs,
+        observers=observers or Observers(),
+    )
+
+
+def _check_counts(recipe: Recipe, network: Network, *splits: Split) -> None:
+    """Refuse a target with numbers below 0 where the loss takes counts. Raises RecipeError."""
+    if network.link is None:
+        return
+    center = abs(float(network.link.center))
+    for split in splits:
+        values = network.task.truth(np.asarray(split.target))
+        low = int(np.argmin(values))
+        # A target is encoded in float32, as its distance from the center: that rounds a count by a share of both.
+        if values[low] < -1e-6 * max(1.0, center, float(np.abs(values).max())):
+            message = f"takes counts, but the target {network.task.target.name} is {values[low]:g} in row"
+            hint = "use mse, mae or huber, or mend the row"
+            raise RecipeError([recipe.fault(("train", "loss"), f"{message} {split.rows[low]}", hint)])
+
+
+def _check_sampling(recipe: Recipe, network: Network) -> None:
+    """Refuse balanced classes where there are none. Raises RecipeError."""
+    if recipe.train.sampling == "balanced" and not network.schema.target.fields[0].num_codes:
+        message = f"is balanced, but the target {network.schema.target.name} is a number"
+        raise RecipeError([recipe.fault(("train", "sampling"), message, "leave it out")])
+
+
+def _monitor(recipe: Recipe, network: Network, loss: Loss) -> Monitor:
+    """What to watch. Raises RecipeError for a metric that does not fit the task."""
+    early_stop = recipe.train.early_stop
+    name = (early_stop and early_stop.monitor) or loss.monitor or network.task.monitor
+    if name == VALIDATION_LOSS:
+        return Monitor(name, False)
+    (name,) = chosen(network.task, [name], "train.early_stop.monitor")
+    return Monitor(name, metric(name).greater_is_better)
+
+
+def _class_weights(recipe: Recipe, network: Network, training: Split) -> torch.Tensor | None:
+    """(K,) float32 weights by code, or None."""
+    if recipe.train.class_weights is None:
+        return None
+    (field,) = network.schema.target.fields
+    if not field.num_codes:
+        message = f"is set, but the target {network.schema.target.name} is a number"
+        raise RecipeError([Fault(path="train.class_weights", message=message, hint="leave it out")])
+    labels = network.schema.target.labels
+    counts: Mapping[str, int] = dict(zip(labels, class_counts(training.target, len(labels)).tolist(), strict=True))
+    weights = class_weights(recipe.train, counts)
+    assert weights is not None
+    return torch.tensor([weights[label] for label in labels], device=next(network.parameters()).device)
