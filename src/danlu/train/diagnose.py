@@ -215,7 +215,8 @@ _LEAST_STEPS = 3
 def learning_rate(history: History, facts: Facts) -> Finding | None:
     """Steps that move the weights by a tenth of their size each, or all together by less than that.
 
-    Looks at the measured steps whose step size was at least half of the highest, past the first one.
+    Looks at the measured steps whose step size was at least half of the highest, past the first one. Where hardly a loss
+    is left, small steps are not the step size's doing.
     """
     highest = max((one["lr"] for one in facts.updates), default=0.0)
     ratios = [one["ratio"] for one in facts.updates[1:] if one["lr"] >= _FULL_LR * highest]
@@ -230,7 +231,8 @@ def learning_rate(history: History, facts: Facts) -> Finding | None:
             remedy="lower train.optimizer.lr by a factor of ten; a thousandth of their size is usual",
             evidence={"ratio": usual},
         )
-    if usual * facts.steps >= _TOO_SLOW:
+    learnt = min(row["loss"] for row in history) < _NO_MORE * history[0]["loss"]
+    if learnt or usual * facts.steps >= _TOO_SLOW:
         return None
     return Finding(
         key="learning_rate_low",

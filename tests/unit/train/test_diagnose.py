@@ -152,6 +152,8 @@ def test_update_ratios_tell_of_the_step_size() -> None:
     assert keys(rows, updates=updates(0.3)) == ["learning_rate_high"]
     assert keys(rows, updates=updates(1e-5), steps=200) == ["learning_rate_low"]
     assert keys(rows, updates=updates(1e-3), steps=200) == []
+    learnt = history(falling(floor=0.01, noise=0.0))
+    assert keys(learnt, updates=updates(1e-5), steps=200) == [], "gradients are small where nothing is left to learn"
     assert keys(rows, updates=updates(0.3)[:3]) == [], "two steps tell nothing"
 
 
