@@ -63,6 +63,8 @@ def forecast(recipe: Recipe, *, progress: Progress | None = None) -> Forecast:
     """
     from danlu.prepare.step import outlook
 
+    if recipe.train.track:
+        recipe.train.track.build("trackers").need()
     look = outlook(recipe, progress or Quiet())
     from danlu.evaluate.score import check_metrics
     from danlu.tasks.task import task_for

@@ -102,6 +102,8 @@ def _steps(recipe: Recipe, run: Run, until: str, callbacks: Sequence[Observer]) 
 
     if until != "prepare":
         need("torch", "train")  # told before the data are prepared, not after
+    if until not in ("prepare", "design") and recipe.train.track:
+        recipe.train.track.build("trackers").need()
     done: list[tuple[str, bool, float]] = []
     values: dict[str, Any] = {}
 

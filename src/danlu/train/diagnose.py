@@ -215,8 +215,8 @@ _LEAST_STEPS = 3
 def learning_rate(history: History, facts: Facts) -> Finding | None:
     """Steps that move the weights by a tenth of their size each, or all together by less than that.
 
-    Looks at the measured steps whose step size was at least half of the highest, past the first one. Where hardly a loss
-    is left, small steps are not the step size's doing.
+    Looks at the measured steps whose step size was at least half of the highest, past the first one. Where hardly any
+    loss is left, small steps are not the step size's doing.
     """
     highest = max((one["lr"] for one in facts.updates), default=0.0)
     ratios = [one["ratio"] for one in facts.updates[1:] if one["lr"] >= _FULL_LR * highest]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 import threading
@@ -57,6 +58,12 @@ class MlFlow:
     uri: Annotated[str | None, BeforeValidator(_address)] = None
     experiment: str = "danlu"
 
+    def need(self) -> None:
+        """Raise MissingExtraError where its packages are not installed; nothing is imported yet."""
+        for package in ("mlflow", "sqlalchemy"):
+            if importlib.util.find_spec(package) is None:
+                need(package, "mlflow")
+
     def observer(self, folder: Path, name: str, inputs: str) -> MlFlowRun:
         """What watches a run. Raises MissingExtraError.
 
@@ -65,8 +72,7 @@ class MlFlow:
             name: what the run is called there.
             inputs: fingerprint of the step: other inputs make another run there.
         """
-        for package in ("mlflow", "sqlalchemy"):
-            need_present(package)
+        self.need()
         return MlFlowRun(self, folder / "mlflow.json", name, inputs)
 
     def log_scores(self, folder: Path, scores: Mapping[str, float | None]) -> None:
@@ -83,14 +89,6 @@ class MlFlow:
         except Exception as error:  # whatever a client, a server or a database may raise
             raise TrainingError(f"MLflow did not take the test scores: {_said(error)}") from error
         write_json(folder / "mlflow.json", {**record, "scores": found})
-
-
-def need_present(package: str) -> None:
-    """Raise MissingExtraError where the extra is not installed; nothing is imported yet."""
-    import importlib.util
-
-    if importlib.util.find_spec(package) is None:
-        need(package, "mlflow")
 
 
 class MlFlowRun(Observer):

@@ -402,6 +402,19 @@ def test_a_package_that_is_not_installed_names_its_extra(capsys: pytest.CaptureF
     )
 
 
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_a_tracker_that_is_not_installed_is_told_before_the_data_are_prepared(
+    command: str, recipe: Path, tmp_path: Path
+) -> None:
+    recipe.write_text(recipe.read_text() + "train: {track: mlflow}\n")
+    without = f"import sys; sys.modules['mlflow'] = None; {MODULE}"
+    runs = ["--runs", str(tmp_path / "runs")] if command == "run" else []
+    done = subprocess.run([sys.executable, "-c", without, command, str(recipe), *runs], text=True, capture_output=True)
+    assert done.returncode == 2
+    assert done.stderr.endswith("this needs the package mlflow\n  fix: pip install 'danlu[mlflow]'\n")
+    assert not list(tmp_path.glob("runs/*/prepare"))
+
+
 def test_a_terminal_without_the_letters_still_works(recipe: Path) -> None:
     recipe.write_text("data: 缺.csv\ntarget: a\n")
     done = program("check", str(recipe), env={**os.environ, "PYTHONIOENCODING": "ascii"})
