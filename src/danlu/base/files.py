@@ -113,6 +113,21 @@ def read_json(path: Path) -> Any:
         raise DanluError(f"could not read {path}: {error}", where=str(path)) from error
 
 
+def read_json_lines(path: Path) -> list[Any]:
+    """The whole lines of a file that may still be written to, each a JSON value; none where there is no such file."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError:
+        return []
+    found = []
+    for line in text.splitlines():
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            break
+    return found
+
+
 def hash_file(path: Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
     digest = hashlib.sha256()

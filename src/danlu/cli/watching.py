@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from danlu.base.errors import DanluError, RunError, nearest
-from danlu.base.files import read_json
+from danlu.base.files import read_json, read_json_lines
 from danlu.base.processes import is_alive
 from danlu.base.progress import duration
 from danlu.base.runs import numbered
@@ -75,7 +74,7 @@ def read_run(folder: Path, now: float | None = None) -> Watched:
     """Read what is there now; files that are not there yet, or are half written, are passed over."""
     train, done = folder / "train", (folder / "train" / "step.json").is_file()
     place = train if done else _member(train)
-    live, history = _mapping(place / "live.json"), _lines(place / "history.jsonl")
+    live, history = _mapping(place / "live.json"), read_json_lines(place / "history.jsonl")
     state, reason = _state(folder, live, done)
     findings = _list(train / "findings.json")
     if live and state in ("finished", "stopped") and (findings is None or place != train):
@@ -130,20 +129,6 @@ def _list(path: Path) -> list[dict[str, Any]] | None:
     except DanluError:
         return None
     return found if isinstance(found, list) else None
-
-
-def _lines(path: Path) -> list[dict[str, Any]]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError:
-        return []
-    rows = []
-    for line in text.splitlines():
-        try:
-            rows.append(json.loads(line))
-        except ValueError:
-            break
-    return rows
 
 
 def state_line(seen: Watched) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from danlu.base.errors import DanluError
-from danlu.base.files import read_json
+from danlu.base.files import read_json, read_json_lines
 from danlu.base.runs import STEPS
 
 
@@ -115,17 +114,10 @@ def _hashes(
 
 def _history(folder: Path) -> list[dict[str, Any]] | None:
     """The epochs so far, also while training goes on: whole lines only."""
-    text = _text(folder / "history.jsonl")
-    if text is None:
-        found: list[dict[str, Any]] | None = _json(folder / "history.json")  # of an ensemble
-        return found
-    rows = []
-    for line in text.splitlines():
-        try:
-            rows.append(json.loads(line))
-        except ValueError:
-            break
-    return rows
+    if (folder / "history.jsonl").is_file():
+        return read_json_lines(folder / "history.jsonl")
+    found: list[dict[str, Any]] | None = _json(folder / "history.json")  # of an ensemble
+    return found
 
 
 def _json(path: Path) -> Any:

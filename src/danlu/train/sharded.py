@@ -113,20 +113,6 @@ class ShardedParameters(FlatParameters):
         """The modules see the weights themselves."""
         yield
 
-    @property
-    def num_matrices(self) -> int:
-        """How many of `values` belong to matrices, which are decayed: the first ones."""
-        return max((region.stop for region in self.regions if region.group != "rest"), default=0)
-
-    def largest_gradients(self, count: int = 8) -> list[tuple[str, float]]:
-        """(parameter, largest absolute gradient) of this worker's rows; what is not a number comes before all."""
-        found = [
-            (name, float(self.gradients[start:stop].abs().max()))
-            for name, (start, stop) in self.places.items()
-            if stop > start
-        ]
-        return sorted(found, key=lambda item: -item[1] if item[1] == item[1] else -torch.inf)[:count]
-
     def collect(self, flat: Tensor, whole: Tensor) -> None:
         """Put all workers' rows together.
 
