@@ -138,6 +138,8 @@ def overfitting(history: History, facts: Facts) -> Finding | None:
     above the best.
     """
     values = [row["validation_loss"] for row in history]
+    if None in values:  # it was no number, which is worse than what this looks for
+        return None
     best = min(range(len(values)), key=values.__getitem__)
     after = values[best + 1 :]
     if len(after) < _RISING:
@@ -191,6 +193,8 @@ _GAIN = 0.1  # of all that was gained, in those
 def still_improving(history: History, facts: Facts) -> Finding | None:
     """The last epoch is the best, and the last fifth of the epochs brought a tenth of all that was gained."""
     values = [row["validation_loss"] for row in history]
+    if None in values:
+        return None
     late = max(1, round(_LATE * len(values)))
     if facts.stopped or len(values) < facts.epochs or len(values) < _LEAST or facts.best_epoch < len(values) - 1:
         return None

@@ -34,7 +34,7 @@ class Monitor:
 def validation_scores(
     network: Network, validation: Split, loss: Loss, metrics: Sequence[str]
 ) -> dict[str, float | None]:
-    """Loss and metrics of a network's answers; a metric that cannot be told is None.
+    """Loss and metrics of a network's answers; what cannot be told, or is no finite number, is None.
 
     Args:
         network: with the weights to score, in fp32.
@@ -49,5 +49,5 @@ def validation_scores(
         target = target_of(network, torch.from_numpy(encoded.copy()).to(device))
         value = loss.value(scores, target, None).item()
         found = (scores if link is None else link(scores)).cpu().numpy()
-    values = score(task, [*metrics], task.truth(encoded), task.answers(found))
-    return {VALIDATION_LOSS: value, **{name: None if math.isnan(one) else one for name, one in values.items()}}
+    values = {VALIDATION_LOSS: value, **score(task, [*metrics], task.truth(encoded), task.answers(found))}
+    return {name: one if math.isfinite(one) else None for name, one in values.items()}

@@ -163,3 +163,13 @@ def test_after_it_the_run_goes_on_from_its_last_checkpoint(tmp_path: Path) -> No
         train(asked, network(7), data, Run(tmp_path / "stopped"))
     again = train(asked, network(None), data, Run(tmp_path / "stopped"))
     assert again.weights_hash == whole.weights_hash
+
+
+def test_validation_that_comes_to_no_number_is_the_worst_and_does_not_end_the_run(tmp_path: Path) -> None:
+    step = {"optimizer": {"name": "sgd", "lr": 1e12, "momentum": 0.0}, "schedule": "constant", "engine": "plain"}
+    asked = recipe(train={"batch_size": 64, "epochs": 1, **step}, evaluate={"metrics": ["mse"]})
+    data = prepared(tmp_path / "data", "size", ("x", "city"))
+    found = train(asked, design(asked, data.schema), data, Run(tmp_path / "run"))
+    assert [row["validation_loss"] for row in found.history] == [None]
+    assert [row["mse"] for row in found.history] == [None]
+    assert found.facts["steps"] == 1
