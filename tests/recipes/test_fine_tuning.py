@@ -141,3 +141,22 @@ def test_a_changed_bundle_is_refused(tmp_path: Path, first: Result) -> None:
     weights.write_bytes(content)
     with pytest.raises(RecipeError, match=r"whose model\.safetensors is not as its manifest says"):
         run(tmp_path / "runs", rows(120, 2), start=str(tmp_path / "bundle"))
+
+
+def test_an_ensemble_that_was_only_trained_gives_its_first_member(tmp_path: Path) -> None:
+    members = run(tmp_path / "members", rows(120, 1), epochs=2, ensemble={"seeds": 2})
+    assert members.trained
+    found = run(tmp_path / "tuned", rows(120, 1), start=str(members.run.folder), epochs=1)
+    assert found.trained
+    assert not [one for one in found.trained.findings if one.key == "fresh_weights"]
+    best = next(row for row in members.trained.history if row["epoch"] == members.trained.best_epoch)
+    start = json.loads((found.run.folder / "train/start.json").read_text())["validation"]
+    assert start["log_loss"] == pytest.approx(best["log_loss"], rel=1e-5)
+
+
+def test_weights_of_a_run_that_were_cut_short_are_refused(tmp_path: Path) -> None:
+    other = run(tmp_path / "other", rows(120, 1), epochs=1).run.folder
+    weights = other / "train/best.safetensors"
+    weights.write_bytes(weights.read_bytes()[:500])
+    with pytest.raises(RecipeError, match=r"train.start is .*, whose best.safetensors cannot be read"):
+        run(tmp_path / "tuned", rows(120, 1), start=str(other), epochs=1)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 # What is read, in a bundle and in a run's folder: columns, their arrays, the network's description, its weights.
 _BUNDLE = ("columns.json", "columns.safetensors", "network.json", "model.safetensors")
 _RUN = ("prepare/columns.json", "prepare/columns.safetensors", "design/network.json", "train/best.safetensors")
+# Of an ensemble, `design/network.json` describes one member.
+_FIRST_MEMBER = (*_RUN[:3], "train/member-1/best.safetensors")
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,8 @@ def read_start(recipe: Recipe) -> Start | None:
     folder = recipe.base / Path(given).expanduser()
     folder = folder / "bundle" if (folder / "bundle/manifest.json").is_file() else folder
     is_bundle = (folder / "manifest.json").is_file()
-    files = [folder / name for name in (_BUNDLE if is_bundle else _RUN)]
+    of_run = _FIRST_MEMBER if (folder / "train/ensemble.json").is_file() else _RUN
+    files = [folder / name for name in (_BUNDLE if is_bundle else of_run)]
     hint = "name a run's folder, or its bundle"
     for file in files:
         if not file.is_file():

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -52,7 +53,11 @@ def take_weights(recipe: Recipe, network: Network, start: Start) -> list[Finding
     Raises:
         RecipeError: no encoder's weights fit.
     """
-    weights, description = _one_network(load_file(start.weights), start.network)
+    try:
+        weights, description = _one_network(load_file(start.weights), start.network)
+    except (SafetensorError, OSError) as error:
+        message = f"is {start.path}, whose {start.weights.name} cannot be read: {error}"
+        raise RecipeError([recipe.fault(("train", "start"), message, "put a whole copy there")]) from error
     own = network.state_dict()
     fresh: list[str] = []
     taken: dict[str, Tensor] = {}
