@@ -16,6 +16,7 @@ from danlu.base.registry import validate
 from danlu.columns.column import fit_column
 from danlu.columns.fillers.filler import FittedFiller
 from danlu.columns.fillers.group import Group
+from danlu.columns.schema import Schema
 from danlu.design import Network, assemble, describe, design, outputs
 from danlu.design.description import example_inputs
 from danlu.export.onnx import Onnx
@@ -185,6 +186,18 @@ def test_an_encoder_that_cannot_take_a_column_names_one_that_can() -> None:
     with pytest.raises(RecipeError, match=r"encoders\.x is cnn, which cannot take the number column x") as caught:
         network("all", "sold", design={"encoders": {"x": "cnn"}})
     assert caught.value.faults[0].hint == "use mlp"
+
+
+def test_pictures_that_are_too_small_for_a_cnn_are_refused() -> None:
+    message = r"encoders\.photo\.num_blocks is 4, but pictures of 8 × 8 pixels can be halved 3 times"
+    with pytest.raises(RecipeError, match=message) as caught:
+        network("cnn", "sold", design={"encoders": {"photo": {"name": "cnn", "num_blocks": 4}}})
+    assert caught.value.faults[0].hint == "set num_blocks to 3 or less"
+    lines = Schema(
+        (fit_column("photo", "image", {}, pl.Series(np.zeros((4, 1, 9), np.uint8))),), schema(frame(), "sold").target
+    )
+    with pytest.raises(RecipeError, match=r"encoders\.photo is cnn, which cannot halve pictures of 9 × 1 pixels"):
+        design(recipe(), lines)
 
 
 def test_an_encoder_for_a_column_that_is_not_there_names_the_nearest() -> None:

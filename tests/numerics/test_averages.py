@@ -74,11 +74,14 @@ def pictures(folder: Path, section: dict[str, object]) -> Loop:
     return make_loop(asked, network, data.split("train"), data.split("validation"), plan, Engine(), folder)
 
 
+@pytest.mark.parametrize("batch_size", [16, 1])
 @pytest.mark.parametrize("section", [{"name": "ema", "decay": 0.8, "rise": False}, {"name": "swa", "start": 0.0}])
 def test_averaged_weights_are_scored_and_kept_with_norms_measured_for_them(
-    tmp_path: Path, section: dict[str, object]
+    tmp_path: Path, section: dict[str, object], batch_size: int
 ) -> None:
-    loop = pictures(tmp_path / "run", {"average": section, "early_stop": None})
+    sgd = {"name": "sgd", "lr": 0.05 * batch_size / 16}
+    given = {"average": section, "early_stop": None, "batch_size": batch_size, "optimizer": sgd}
+    loop = pictures(tmp_path / "run", given)
     ema = section["name"] == "ema"
     with settled(loop.engine):
         loop.start()
@@ -104,7 +107,7 @@ def test_averaged_weights_are_scored_and_kept_with_norms_measured_for_them(
         loop.checkpoints.finish(loop.position, tmp_path / "run/best.safetensors")
         kept = load_file(tmp_path / "run/best.safetensors")
         reference.eval()
-        update_bn([batch.inputs for batch in loop.batches(loop.plan.epochs - 1, 16)], _Eval(reference))
+        update_bn([batch.inputs for batch in loop.batches(loop.plan.epochs - 1, batch_size)], _Eval(reference))
     expected = reference.module.state_dict()
     for name, value in kept.items():
         if "num_batches" not in name:

@@ -7,6 +7,7 @@ import torch
 from torch.autograd import gradcheck
 
 from danlu.columns.column import fit_column
+from danlu.design.layers.batch_norm import BatchNorm2d
 from danlu.design.layers.concat import ConcatFusion
 from danlu.design.layers.number_embedding import LinearEmbedding, PeriodicEmbedding
 from danlu.design.network import Encoded
@@ -115,3 +116,19 @@ def test_outputs_moved_towards_the_truth_score_best_and_away_from_it_worst(task:
             low, high = sorted((worst[name], best[name]))
             assert low - 1e-12 <= found[name] <= high + 1e-12, name
             assert (best[name] >= worst[name]) == metric(name).greater_is_better or best[name] == worst[name]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_batch_of_one_value_for_each_channel_is_normalised_by_the_running_figures(dtype: torch.dtype) -> None:
+    layer = BatchNorm2d(3)
+    layer(torch.randn(5, 3, 2, 2))
+    before = {name: value.clone() for name, value in layer.named_buffers()}
+    values = torch.randn(1, 3, 1, 1).to(dtype).requires_grad_()
+    found = layer(values)
+    mean, variance = before["running_mean"].view(1, 3, 1, 1), before["running_var"].view(1, 3, 1, 1)
+    torch.testing.assert_close(found, ((values - mean) / (variance + layer.eps).sqrt()).to(dtype))
+    found.sum().backward()
+    assert values.grad is not None
+    assert values.grad.abs().min() > 0
+    for name, value in layer.named_buffers():
+        torch.testing.assert_close(value, before[name], rtol=0, atol=0)

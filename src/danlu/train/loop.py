@@ -339,7 +339,7 @@ class Loop:
             return nullcontext()
         size = self.plan.batch_size
         sized = self.batches(at.epoch, size, 0, -(-_MEASURED // size), whole=True)
-        rows = (batch.inputs for batch in sized if len(batch.rows) > 1 or not batch.step)
+        rows = (batch.inputs for batch in sized if len(batch.rows) > 1 or not batch.step or size == 1)
         return averaged(self.network, self.flat, self.slots["average"], rows)
 
     def _judge(self, watched: float) -> None:

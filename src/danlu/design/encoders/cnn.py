@@ -14,6 +14,7 @@ import torch
 from annotated_types import Ge, Le, Lt
 from torch import Tensor, nn
 
+from danlu.base.errors import Fault, RecipeError
 from danlu.columns.schema import Slot
 from danlu.design.layers.batch_norm import BatchNorm2d
 from danlu.design.layers.dense import Dense
@@ -45,8 +46,19 @@ class Cnn:
     norm: Literal["batch", "none"] = "batch"
 
     def build(self, slots: Sequence[Slot]) -> nn.Module:
-        """The module for one picture column."""
+        """The module for one picture column. Raises RecipeError where pictures are too small for it."""
         (slot,) = slots
+        height, width, _ = slot.field.shape
+        most, size = int(math.log2(min(height, width))), f"pictures of {width} × {height} pixels"
+        place = f"design.encoders.{slot.column}"
+        if not most:
+            hint = f"set data.columns.{slot.column}.size to 2 or more"
+            raise RecipeError([Fault(path=place, message=f"is cnn, which cannot halve {size}", hint=hint)])
+        if self.num_blocks is not None and self.num_blocks > most:
+            times = "once" if most == 1 else f"{most} times"
+            message = f"is {self.num_blocks}, but {size} can be halved {times}"
+            hint = f"set num_blocks to {most} or less"
+            raise RecipeError([Fault(path=f"{place}.num_blocks", message=message, hint=hint)])
         return CnnEncoder(self, slot)
 
 

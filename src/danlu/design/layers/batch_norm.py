@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 Add = Callable[[Tensor], None]
 
@@ -18,7 +19,9 @@ class BatchNorm2d(nn.BatchNorm2d):
     """y = (x − mean) / √(variance + eps) · weight + bias; in training over the rows of all workers.
 
     Mean and variance are those of the whole batch, summed over the workers, and so are the gradients that flow through
-    them: torch's `SyncBatchNorm`, which has no CPU kernels, does the same.
+    them: torch's `SyncBatchNorm`, which has no CPU kernels, does the same. A batch with one value for each channel (one
+    row of one pixel, say the last of an epoch) has no variance: it is normalised by the running figures, which stay
+    as they are.
     Source: Ioffe and Szegedy, "Batch Normalization", 2015.
 
     Attributes:
@@ -29,6 +32,9 @@ class BatchNorm2d(nn.BatchNorm2d):
 
     def forward(self, values_BCHW: Tensor) -> Tensor:
         """(B, C, H, W) → (B, C, H, W)."""
+        if self.training and self.add is None and values_BCHW.numel() == values_BCHW.shape[1]:
+            kept = (self.running_mean, self.running_var, self.weight, self.bias)
+            return functional.batch_norm(values_BCHW, *kept, training=False, eps=self.eps)
         if self.add is None or not self.training:
             return super().forward(values_BCHW)
         wide = values_BCHW.to(torch.float32)
