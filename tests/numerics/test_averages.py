@@ -190,3 +190,18 @@ def test_a_run_of_pictures_cut_short_ends_with_the_same_averages(tmp_path: Path,
             stops += 1
     assert stops >= 3
     assert again == whole
+
+
+@pytest.mark.parametrize("section", [{"name": "ema"}, {"name": "swa", "start": 0.0}])
+def test_norms_of_fixed_parts_keep_their_means(tmp_path: Path, section: dict[str, object]) -> None:
+    loop = pictures(tmp_path / "run", {"average": section, "epochs": 1})
+    fixed = [name for name, _ in loop.network.named_parameters() if not name.startswith("head.")]
+    for name, parameter in loop.network.named_parameters():
+        parameter.requires_grad_(name not in fixed)
+    before = plain_weights(loop.network)
+    with settled(loop.engine), Quiet().task("train", 1) as task:
+        loop.start()
+        loop.fit(task)
+    kept = load_file(tmp_path / "run/best.safetensors")
+    assert any(name.endswith("running_mean") for name in kept)
+    assert {name for name in kept if not torch.equal(kept[name], before[name])} == {"head.0.weight", "head.0.bias"}

@@ -119,11 +119,12 @@ def averaged(
 
 
 def _norms(network: nn.Module) -> list[nn.modules.batchnorm._NormBase]:
-    """The modules that keep running means."""
+    """The modules that keep running means, but for those of fixed parts, which keep theirs."""
     from torch import nn
 
     kind = nn.modules.batchnorm._NormBase
-    return [one for one in network.modules() if isinstance(one, kind) and one.running_mean is not None]
+    found = [one for one in network.modules() if isinstance(one, kind) and one.running_mean is not None]
+    return [one for one in found if not one.affine or one.weight.requires_grad]
 
 
 def _measure(

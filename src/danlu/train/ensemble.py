@@ -60,7 +60,7 @@ def parts_of(recipe: Recipe) -> list[Part]:
     section = recipe.train.ensemble
     assert section
     count = section.folds or section.seeds or 0
-    budget = f"{budget_seconds(recipe.train.budget) / count:.3f}s" if recipe.train.budget else None
+    budget = f"{max(0.001, budget_seconds(recipe.train.budget) / count):.3f}s" if recipe.train.budget else None
     train = recipe.train.model_copy(update={"ensemble": None, "budget": budget})
     found = []
     for place in range(count):

@@ -10,8 +10,9 @@ from danlu.base.errors import RecipeError
 from danlu.base.runs import Run
 from danlu.design import Trained, design, outputs
 from danlu.design.ensemble import members_of
+from danlu.recipe.training import budget_seconds
 from danlu.train import train
-from danlu.train.ensemble import deal, fold_rows
+from danlu.train.ensemble import deal, fold_rows, parts_of
 from tests.small import prepared, recipe
 
 INPUTS = ("x", "city", "member")
@@ -129,3 +130,8 @@ def test_exactly_one_way_and_no_torn_groups() -> None:
 def test_more_folds_than_rows_bear_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"ensemble\.folds is 41, but there are 80 rows"):
         fit(tmp_path, ensemble={"folds": 41})
+
+
+def test_a_budget_too_small_to_be_shared_is_still_one() -> None:
+    parts = parts_of(recipe(train={"budget": "0.01s", "ensemble": {"seeds": 30}}))
+    assert all(budget_seconds(part.recipe.train.budget or "") > 0 for part in parts)
