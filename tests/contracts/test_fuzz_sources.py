@@ -85,7 +85,8 @@ def write_table(folder: Path, name: str) -> Path:
     elif path.suffix == ".parquet":
         table().write_parquet(path)
     else:
-        np.savez(path, image=np.zeros((40, 4, 4), np.uint8), label=np.arange(40) % 2)
+        pixels = np.random.default_rng(1).integers(0, 255, (40, 4, 4), dtype=np.uint8)
+        np.savez(path, image=pixels, label=np.arange(40) % 2)
     return path
 
 
