@@ -49,6 +49,7 @@ def diagnose(history: History, facts: Facts) -> tuple[Finding, ...]:
         return ()
     looks: tuple[Callable[[History, Facts], Finding | None], ...] = (
         not_learning,
+        validation_undefined,
         loss_spike,
         overfitting,
         plateau,
@@ -74,6 +75,22 @@ def not_learning(history: History, facts: Facts) -> Finding | None:
         f"all rows has {facts.constant:.4g}",
         remedy="raise train.optimizer.lr or train.epochs; if that does not help, the columns do not tell the target",
         evidence={"loss": best, "constant": facts.constant},
+    )
+
+
+def validation_undefined(history: History, facts: Facts) -> Finding | None:
+    """The validation loss was no finite number after some epochs, though the training loss was."""
+    bad = [row["epoch"] for row in history if row["validation_loss"] is None]
+    if not bad:
+        return None
+    return Finding(
+        key="validation_undefined",
+        severity="warning",
+        message=f"the validation loss was no finite number after {len(bad)} of {len(history)} epochs, the first time "
+        f"after epoch {bad[0] + 1}; it counts as the worst there",
+        remedy="look for wild numbers in the validation rows (data.columns.NAME.outliers: clip), or lower "
+        "train.optimizer.lr",
+        evidence={"epochs": bad},
     )
 
 

@@ -64,6 +64,15 @@ def test_a_network_that_learns_nothing_is_told() -> None:
     assert keys(history([0.694, 0.68, 0.67, 0.66]), constant=0.6931, stopped=True) == []
 
 
+def test_a_validation_loss_that_is_no_number_is_told() -> None:
+    rows = history(falling(6))
+    rows[2]["validation_loss"] = rows[4]["validation_loss"] = None
+    (found,) = diagnose(rows, Facts(epochs=6, stopped=False, best_epoch=5))
+    assert found.key == "validation_undefined"
+    assert "after 2 of 6 epochs, the first time after epoch 3" in found.message
+    assert found.evidence == {"epochs": [2, 4]}
+
+
 def test_losses_below_zero_have_learnt_too() -> None:
     rows = history([-1.0, -2.0, -2.5, -2.6])
     assert "not_learning" not in keys(rows, constant=-0.9)
