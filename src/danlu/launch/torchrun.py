@@ -93,13 +93,15 @@ def _as_before() -> Iterator[None]:
     """The agent's signal handlers and its log lines end with the block."""
     in_main = threading.current_thread() is threading.main_thread()
     before = {number: signal.getsignal(number) for number in _HEARD} if in_main else {}
-    logger = logging.getLogger("torch.distributed.elastic")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)  # what it would say is told by our own errors
+    names = [name for name in logging.root.manager.loggerDict if name.startswith("torch.distributed.elastic")]
+    levels = {name: logging.getLogger(name).level for name in names}  # some of them have one of their own
+    for name in names:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # what it would say is told by our own errors
     try:
         yield
     finally:
-        logger.setLevel(level)
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
         for number, handler in before.items():
             if handler is not None:
                 signal.signal(number, handler)

@@ -214,6 +214,7 @@ def test_a_signal_to_the_parent_saves_and_ends_all(tmp_path: Path, number: signa
         _, told = process.communicate(timeout=60)
         assert process.returncode == code
         assert "the state is saved, and the same command goes on from there" in told
+        assert "death signal" not in told, "torch's own log lines"
         assert not any(alive(pid) for pid in workers.values())
 
 
