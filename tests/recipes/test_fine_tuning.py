@@ -109,6 +109,13 @@ def test_frozen_parts_stay_as_they_are(tmp_path: Path, first: Result) -> None:
     assert found.network.head.training
 
 
+def test_a_layer_of_which_a_part_is_fixed_trains_in_bf16_too(tmp_path: Path, first: Result) -> None:
+    engine = {"precision": "bf16"}
+    found = run(tmp_path, rows(120, 2), start=str(first.bundle), freeze=["*.bias"], epochs=1, engine=engine).trained
+    assert found
+    assert found.facts["engine"]["precision"] == "bf16"
+
+
 def test_killed_it_goes_on_and_another_start_is_another_run(tmp_path: Path, first: Result) -> None:
     options = {"start": str(first.bundle), "epochs": 2}
     one = run(tmp_path, rows(120, 2), **options)

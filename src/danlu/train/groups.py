@@ -60,15 +60,16 @@ def half_parameters(network: nn.Module) -> frozenset[str]:
     """The parameters that take part in bf16 products where a run asks for them.
 
     Those of linear, convolutional and recurrent layers, biases included, but not of the output layer: its products are
-    small, and what a loss takes is to be exact.
+    small, and what a loss takes is to be exact. A layer of which a part is fixed stays as it is: its weights would be
+    of two precisions.
     """
     output = output_layer(network)
     return frozenset(
         f"{path}.{name}" if path else name
         for path, module in network.named_modules()
         if isinstance(module, (*_WHOLE_MATRIX, nn.RNNBase)) and path != output
-        for name, parameter in module.named_parameters(recurse=False)
-        if parameter.requires_grad
+        if all(parameter.requires_grad for parameter in module.parameters(recurse=False))
+        for name, _ in module.named_parameters(recurse=False)
     )
 
 
