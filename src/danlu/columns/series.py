@@ -228,8 +228,9 @@ def _check_length(values: pl.Series, found: np.ndarray, state: SeriesState) -> N
     short = (found > 0) & (found < state.length)
     if short.any():
         count = int(found[short.argmax()])
+        steps = "1 step" if count == 1 else f"{count} steps"
         raise DataError(
-            f"the series has {count} steps; every training row has {state.length} or more",
+            f"the series has {steps}; every training row has {state.length} or more",
             where=f"column {values.name}, row {int(short.argmax())}",
             hint=f"give {state.length} steps, or set data.columns.{values.name}.mask to always",
         )

@@ -173,8 +173,10 @@ def _check_length(values: pl.Series, found: np.ndarray, length: int) -> None:
     """Raise DataError for rows that are shorter, where the network does not leave padding out."""
     short = (found > 0) & (found < length)
     if short.any():
+        count = int(found[short.argmax()])
+        there = "there is 1 token" if count == 1 else f"there are {count} tokens"
         raise DataError(
-            f"there are {int(found[short.argmax()])} tokens; every training row has {length} or more",
+            f"{there}; every training row has {length} or more",
             where=f"column {values.name}, row {int(short.argmax())}",
             hint=f"give {length} tokens, or set data.columns.{values.name}.mask to always",
         )

@@ -61,7 +61,7 @@ def test_a_missing_token_in_a_list_is_an_unseen_one() -> None:
 def test_where_training_rows_are_of_one_length_shorter_ones_are_refused() -> None:
     column = fitted(["a b", "b a"])
     assert not column.fields[0].masked
-    with pytest.raises(DataError, match="there are 1 tokens; every training row has 2 or more") as caught:
+    with pytest.raises(DataError, match="there is 1 token; every training row has 2 or more") as caught:
         codes(column, ["a b", "a"])
     assert caught.value.where == "column x, row 1"
     assert codes(fitted(["a b", "b a"], mask="always"), ["a"]) == [[2, 0]]

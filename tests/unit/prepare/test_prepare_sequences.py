@@ -69,7 +69,7 @@ def test_a_shorter_row_that_tests_is_named_by_its_number_in_the_source(tmp_path:
     part = ["train"] * 40 + ["validation"] * 8 + ["test"] * 12
     frame = pl.DataFrame({"load": loads, "part": part, "label": ["up", "down"] * 30})
     given = {"target": "label", "prepare": {"split": {"by": {"column": "part"}}}}
-    with pytest.raises(DataError, match="the series has 1 steps; every training row has 4 or more") as caught:
+    with pytest.raises(DataError, match="the series has 1 step; every training row has 4 or more") as caught:
         prepared(tmp_path, data=frame, **given)
     assert caught.value.where == "column load, row 50"
     columns = {"load": {"type": "series", "mask": "always"}}
