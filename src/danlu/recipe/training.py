@@ -50,8 +50,8 @@ class Engine(Section):
             where the processor multiplies it natively and the products are large enough to gain by it.
         backward: `dense` takes the gradients of dense layers by their formulas, `autograd` leaves all to torch; `auto`
             takes `dense` where all hidden layers are dense.
-        compiled: whether the network is compiled, which takes half a minute and a C++ compiler; `auto` does so on an
-            NVIDIA card in runs of 30,000 steps and more, and not on a processor, where it gained nothing.
+        compiled: whether the network is compiled, which takes half a minute and a C++ compiler; `auto` does not, since
+            it gained nothing wherever it was measured.
     """
 
     threads: Annotated[int, Ge(1)] | Literal["auto"] = "auto"
