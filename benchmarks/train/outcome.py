@@ -67,7 +67,8 @@ def summary(rows: Sequence[Row]) -> Summary:
     outcomes = {"whole": _whole, "busy": _busy, "steps": _steps}[kind](rows)
     loads = [row["load"] for row in rows if "load" in row] or [math.nan]
     about = {"date": rows[0]["date"], "load": f"{statistics.median(loads):.1f}", "quick": str(rows[0].get("quick"))}
-    about["rounds"] = str(max(sum(1 for row in rows if _key(row) == key) for key in {_key(row) for row in rows}))
+    counts = {sum(1 for row in rows if _key(row) == key) for key in {_key(row) for row in rows}}
+    about["rounds"] = "–".join(str(count) for count in sorted({min(counts), max(counts)}))
     return Summary(kind, tuple(outcomes), about)
 
 

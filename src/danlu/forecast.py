@@ -100,8 +100,9 @@ def _step_s(recipe: Recipe, network: Network, plan: Plan, engine: Engine) -> flo
     """Seconds of one training step: the median of a few on rows of zeros, by the loop's own step."""
     from danlu.prepare.prepared import Split
     from danlu.train.assemble import make_loop
-    from danlu.train.batches import batches, row_order
+    from danlu.train.batches import batches
     from danlu.train.engine import settled
+    from danlu.train.orders import row_order
 
     rows = plan.step_rows
     inputs = {spec.name: np.zeros((rows, *spec.shape), spec.dtype) for spec in network.schema.input_specs}

@@ -14,12 +14,13 @@ from danlu.design.network import Network
 from danlu.recipe.schema import Recipe
 from danlu.tasks.losses import CrossEntropy, Loss, Mse, score_gradient
 from danlu.train.assemble import make_loop
-from danlu.train.batches import Batch, batches, row_order
+from danlu.train.batches import Batch, batches
 from danlu.train.dense import Dense, fits
 from danlu.train.engine import Engine, settled
 from danlu.train.flat import FlatParameters
 from danlu.train.gradients import Autograd, Gradients
 from danlu.train.loop import Loop
+from danlu.train.orders import row_order
 from danlu.train.plan import make_plan
 from tests.small import prepared, recipe
 

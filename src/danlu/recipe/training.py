@@ -50,14 +50,14 @@ class Engine(Section):
             where the processor multiplies it natively and the products are large enough to gain by it.
         backward: `dense` takes the gradients of dense layers by their formulas, `autograd` leaves all to torch; `auto`
             takes `dense` where all hidden layers are dense.
-        compiled: whether the network is compiled, which takes half a minute and a C++ compiler; `auto` does not, since
-            it gained nothing wherever it was measured.
+        compiled: whether the network is compiled, which takes half a minute and a C++ compiler; it gained nothing
+            wherever it was measured.
     """
 
     threads: Annotated[int, Ge(1)] | Literal["auto"] = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     backward: Literal["auto", "autograd", "dense"] = "auto"
-    compiled: bool | Literal["auto"] = "auto"
+    compiled: bool = False
 
 
 class Checkpoints(Section):

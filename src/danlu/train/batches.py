@@ -15,8 +15,6 @@ from danlu.base.arrays import gather
 from danlu.base.threads import one_ahead
 from danlu.prepare.prepared import Split
 from danlu.train.orders import BlockOrder, Order, row_bytes
-from danlu.train.orders import balanced_order as balanced_order
-from danlu.train.orders import row_order as row_order
 
 _GATHER_BYTES = 4 << 20  # at once; from 1 to 32 MiB a step takes the same time
 _AHEAD_BYTES = (

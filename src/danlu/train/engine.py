@@ -119,10 +119,9 @@ def choose(
     precision = pinned.precision if pinned.precision != "auto" else _precision(description, batch_size, machine)
     backward = pinned.backward
     if backward == "auto":
-        backward = "dense" if dense and machine.device == "cpu" and pinned.compiled is not True else "autograd"
-    compiled = pinned.compiled is True  # nowhere measured did it repay itself
+        backward = "dense" if dense and machine.device == "cpu" and not pinned.compiled else "autograd"
     threads = pinned.threads if pinned.threads != "auto" else _threads(description, batch_size, precision, machine)
-    return Engine(threads, precision, backward, compiled)
+    return Engine(threads, precision, backward, pinned.compiled)
 
 
 def engine_for(section: Train, network: Network, plan: Plan) -> Engine:

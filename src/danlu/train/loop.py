@@ -25,7 +25,7 @@ from danlu.prepare.prepared import Finding, Split
 from danlu.recipe.schema import Train
 from danlu.tasks.losses import Loss
 from danlu.train.averages import Average, averaged
-from danlu.train.batches import WHOLE, Batch, batches, row_order
+from danlu.train.batches import WHOLE, Batch, batches
 from danlu.train.budget import Budget
 from danlu.train.checkpoints import Checkpoints
 from danlu.train.dense import Dense
@@ -37,6 +37,7 @@ from danlu.train.monitor import Monitor, validation_scores
 from danlu.train.nonfinite import refuse
 from danlu.train.observers import Beginning, Inside, Observers, Step, Stop
 from danlu.train.optimizers import Optimizer, segments
+from danlu.train.orders import row_order
 from danlu.train.pace import Meter, note
 from danlu.train.plan import Plan
 from danlu.train.schedules import Schedule
