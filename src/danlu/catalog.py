@@ -76,6 +76,7 @@ CATALOG: dict[str, dict[str, str]] = {
         "regression": "danlu.design.heads.vector:RegressionHead",
     },
     "optimizers": {
+        "auto": "danlu.train.optimizers:Auto",
         "sgd": "danlu.train.optimizers:Sgd",
         "adam": "danlu.train.optimizers:Adam",
         "adamw": "danlu.train.optimizers:AdamW",
@@ -84,6 +85,7 @@ CATALOG: dict[str, dict[str, str]] = {
         "muon": "danlu.train.muon:Muon",
     },
     "schedules": {
+        "auto": "danlu.train.schedules:Auto",
         "constant": "danlu.train.schedules:Constant",
         "step": "danlu.train.schedules:Step",
         "cosine": "danlu.train.schedules:Cosine",

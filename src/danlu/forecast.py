@@ -71,12 +71,13 @@ def forecast(recipe: Recipe, *, progress: Progress | None = None) -> Forecast:
 
     check_metrics(recipe, task_for(look.schema.target))
     from danlu.design import describe, design
+    from danlu.design.advice import advice_for
     from danlu.train.engine import engine_for
     from danlu.train.plan import make_plan
 
     with recipe.placing():
         network = design(recipe, look.schema)
-        plan = make_plan(recipe.train, describe(network), look.sizes["train"])
+        plan = make_plan(recipe.train, describe(network), look.sizes["train"], advice_for(network.description))
         costs = describe(network, plan.batch_size)
         engine = engine_for(recipe.train, network, plan)
         step_s = _step_s(recipe, network, plan, engine)

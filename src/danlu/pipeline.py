@@ -226,13 +226,14 @@ def write_start(recipe: Recipe, run: Run) -> None:
 def write_design(recipe: Recipe, network: Network, prepared: Prepared, run: Run) -> Network:
     """Write the network's description and its layers, unless they stand there already."""
     from danlu.design import describe
+    from danlu.design.advice import advice_for
     from danlu.train.plan import make_plan
 
     section = recipe.train.model_dump(mode="json")
     inputs = fingerprint(network.description, section, prepared.fingerprint, code_version())
     if run.finished("design", inputs) is None:
         start, folder = time.monotonic(), run.step("design")
-        plan = make_plan(recipe.train, describe(network), prepared.sizes["train"])
+        plan = make_plan(recipe.train, describe(network), prepared.sizes["train"], advice_for(network.description))
         files = [folder / "network.json", folder / "design.json"]
         write_json(files[0], dict(network.description))
         write_json(files[1], describe(network, plan.batch_size).to_json())

@@ -12,6 +12,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 from danlu.base.progress import Quiet
 from danlu.base.runs import Run
 from danlu.design import design, outputs
+from danlu.design.advice import Advice
 from danlu.tasks.losses import default_loss
 from danlu.train import train
 from danlu.train.assemble import make_loop
@@ -70,7 +71,7 @@ def pictures(folder: Path, section: dict[str, object]) -> Loop:
     network = design(asked, data.schema)
     from danlu.design import describe
 
-    plan = make_plan(asked.train, describe(network), 64)
+    plan = make_plan(asked.train, describe(network), 64, Advice())
     return make_loop(asked, network, data.split("train"), data.split("validation"), plan, Engine(), folder)
 
 

@@ -9,6 +9,7 @@ from torch import nn
 
 from danlu.base.progress import Quiet
 from danlu.design import design
+from danlu.design.advice import Advice
 from danlu.design.description import describe
 from danlu.design.network import Network
 from danlu.recipe.schema import Recipe
@@ -32,7 +33,7 @@ def loop_of(folder: Path, asked: Recipe, target: str, engine: Engine) -> Loop:
     inputs = ("x", "city", "member", "photo") if "photo" in asked.design.encoders else TABLE
     data = prepared(folder / target, target, inputs)
     network = design(asked, data.schema)
-    plan = make_plan(asked.train, describe(network), 64)
+    plan = make_plan(asked.train, describe(network), 64, Advice())
     return make_loop(asked, network, data.split("train"), data.split("validation"), plan, engine, folder / "run")
 
 

@@ -18,6 +18,7 @@ from danlu.base.runs import Run
 from danlu.columns.column import fit_column
 from danlu.columns.schema import Schema
 from danlu.design import assemble, describe, design, outputs
+from danlu.design.advice import Advice
 from danlu.export.onnx import Onnx
 from danlu.export.session import open_session
 from danlu.prepare.prepared import Prepared
@@ -227,7 +228,7 @@ def test_poisson_takes_noughts_beside_a_large_count_for_noughts(tmp_path: Path) 
     data = visits(tmp_path, largest=20_000_000)
     asked = recipe(train={"loss": "poisson"})
     network = design(asked, data.schema)
-    plan = make_plan(asked.train, describe(network), 400)
+    plan = make_plan(asked.train, describe(network), 400, Advice())
     assert network.task.truth(data.split("validation").target).min() < -1e-6, "float32 has rounded"
     assert make_loop(asked, network, data.split("train"), data.split("validation"), plan, Engine(), tmp_path)
 

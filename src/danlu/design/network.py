@@ -39,7 +39,11 @@ class EncoderModule(Protocol):
 
 
 class Encoder(Protocol):
-    """An encoder's options. `joins`: one instance takes all its columns together; else each column has its own."""
+    """An encoder's options. `joins`: one instance takes all its columns together; else each column has its own.
+
+    It may have two methods more: `advice() -> Advice`, what its training should be where the recipe leaves it open; and
+    `column_options(type) -> Mapping`, the options that a column of this type must have for it.
+    """
 
     joins: ClassVar[bool]
     kinds: ClassVar[tuple[str, ...]]

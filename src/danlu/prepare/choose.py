@@ -17,7 +17,9 @@ from danlu.columns.column import Column, nulled
 from danlu.columns.inference import Inferred, infer
 from danlu.prepare.columnar import Frame
 from danlu.prepare.prepared import Finding
-from danlu.recipe.schema import ColumnRecipe, Recipe, SplitBy
+from danlu.recipe.components import Choice
+from danlu.recipe.schema import ColumnRecipe, Design, Recipe, SplitBy
+from danlu.recipe.sections import encoder_of
 
 # A target's options unless the recipe says otherwise: a target is never guessed, an unknown class never taught.
 _TARGET_OPTIONS: Mapping[str, Mapping[str, Any]] = {
@@ -91,7 +93,10 @@ def choose_columns(frame: pl.DataFrame, recipe: Recipe, missing_values: list[str
         name = values.name
         try:
             chosen[name] = choose_column(
-                nulled(values, missing_values), said_of(name, recipe), is_target=name == recipe.data.target
+                nulled(values, missing_values),
+                said_of(name, recipe),
+                is_target=name == recipe.data.target,
+                design=recipe.design,
             )
         except ValidationError as error:
             faults += [column_fault(name, one) for one in error.errors()]
@@ -185,28 +190,31 @@ def check_names(frame: Frame, recipe: Recipe) -> None:
     )
 
 
-def choose_column(values: pl.Series, said: ColumnRecipe, *, is_target: bool) -> Chosen:
+def choose_column(values: pl.Series, said: ColumnRecipe, *, is_target: bool, design: Design | None = None) -> Chosen:
     """One column's type and options.
 
     Args:
         values: (N,) as read, blanks already nulls.
         said: what the recipe says of it.
         is_target: whether it is to be predicted.
+        design: the recipe's encoders, which may need their columns to have options; None where there is no recipe.
 
     Raises:
         ValidationError: of pydantic: an option is not one of the type's, or out of its range.
     """
     if said.type is not None:
-        return combined(values.name, said, None, is_target=is_target)
+        return combined(values.name, said, None, is_target=is_target, design=design)
     found = infer(values, is_target=is_target, name=values.name)
-    chosen = combined(values.name, said, found, is_target=is_target)
+    chosen = combined(values.name, said, found, is_target=is_target, design=design)
     if found.finding_key != "mixed_values":
         return chosen
     note = found.note + _first_place(chosen.column, values)
-    return combined(values.name, said, replace(found, note=note), is_target=is_target)
+    return combined(values.name, said, replace(found, note=note), is_target=is_target, design=design)
 
 
-def combined(name: str, said: ColumnRecipe, found: Inferred | None, *, is_target: bool) -> Chosen:
+def combined(
+    name: str, said: ColumnRecipe, found: Inferred | None, *, is_target: bool, design: Design | None = None
+) -> Chosen:
     """What the recipe says of a column and what its values say.
 
     Args:
@@ -214,12 +222,15 @@ def combined(name: str, said: ColumnRecipe, found: Inferred | None, *, is_target
         said: what the recipe says.
         found: what its values say; None where the recipe gives the type.
         is_target: whether it is to be predicted.
+        design: see `choose_column`.
 
     Raises:
         ValidationError: of pydantic: an option is not one of the type's, or out of its range.
     """
     kind = said.type or (found.type if found else "ignore")
     inferred = {**(found.options if found else {}), **(_TARGET_OPTIONS.get(kind, {}) if is_target else {})}
+    if design and not is_target:
+        inferred |= _needed(design, name, kind)
     if {"order", "num_hashes"} & set(said.options):
         inferred.pop("min_count", None)  # what was inferred for a vocabulary
     component = catalog.find("columns", kind)
@@ -228,6 +239,25 @@ def combined(name: str, said: ColumnRecipe, found: Inferred | None, *, is_target
     own = {option: value for option, value in inferred.items() if option not in said.options}
     own = {option: value for option, value in own.items() if defaults.get(option) != value}
     return Chosen(name, kind, whole, own, found)
+
+
+def _needed(design: Design, name: str, kind: str) -> Mapping[str, Any]:
+    """The options that the encoder which the recipe names for a column needs it to have."""
+    _, choice = encoder_of(design, name, kind)
+    if choice is None or not _needs_options(choice):
+        return {}
+    needed: Mapping[str, Any] = choice.build("encoders").column_options(kind)
+    return needed
+
+
+def _needs_options(choice: Choice) -> bool:
+    return hasattr(catalog.find("encoders", choice.name), "column_options")
+
+
+def needing(design: Design) -> dict[str, Any]:
+    """The encoders of a recipe that need their columns to have options: key → name and options, as JSON values."""
+    choices = {key: one for key, one in design.encoders.items() if isinstance(one, Choice)}
+    return {key: [one.name, one.options] for key, one in choices.items() if _needs_options(one)}
 
 
 def _first_place(column: Column, values: pl.Series) -> str:

@@ -123,7 +123,11 @@ def load_looked(folder: Path, recipe: Recipe) -> tuple[Looked, tuple[Finding, ..
     value = read_json(folder / "looked.json")
     chosen = {
         name: combined(
-            name, said_of(name, recipe), Inferred(**found) if found else None, is_target=name == recipe.data.target
+            name,
+            said_of(name, recipe),
+            Inferred(**found) if found else None,
+            is_target=name == recipe.data.target,
+            design=recipe.design,
         )
         for name, found in value["found"].items()
     }

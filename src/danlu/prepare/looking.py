@@ -161,11 +161,11 @@ class Looking:
         values = self.table.frame[name]
         numbers = read_fractions(values, self.missing_values) if said.type in (None, "number") else None
         if numbers is not None:
-            one = choose_column(numbers, said, is_target=is_target)
+            one = choose_column(numbers, said, is_target=is_target, design=self.recipe.design)
             if one.type == "number" and one.options["decimal"] == ".":
                 return _Seen(name, one, numbers.rechunk())
         values = nulled(values, self.missing_values)
-        one = choose_column(values, said, is_target=is_target)
+        one = choose_column(values, said, is_target=is_target, design=self.recipe.design)
         if one.type == "ignore":
             return _Seen(name, one, unused=values.rechunk() if one.finding else None)
         try:

@@ -420,6 +420,17 @@ class Design(Section):
     head: Annotated[Choice, Component("heads", default="default")] | None = None
 
 
+def encoder_of(section: Design, name: str, type: str) -> tuple[str, Choice | None]:
+    """The encoder that a recipe names for one column: by its name, else by its type, else by `*`.
+
+    Returns:
+        The key that names it, and the encoder; None where that is the one its type brings.
+    """
+    key = next((key for key in (name, type, "*") if key in section.encoders), "*")
+    choice = section.encoders.get(key, "default")
+    return key, choice if isinstance(choice, Choice) else None
+
+
 def _metric(value: Any) -> Any:
     if isinstance(value, str) and value not in catalog.names("metrics"):
         raise not_one_of(value, catalog.names("metrics"))

@@ -31,12 +31,12 @@ class EarlyStop(Section):
     Attributes:
         monitor: the metric to watch, or `validation_loss`; by default the task's own, or what suits the loss. The best
             checkpoint is the best by this.
-        patience: epochs without an improvement before the run stops.
+        patience: epochs without an improvement before the run stops; `auto` takes what the encoders advise, else 8.
         min_delta: what counts as an improvement, in the metric's own unit.
     """
 
     monitor: Monitored | None = None
-    patience: Annotated[int, Ge(1)] = 8
+    patience: Annotated[int, Ge(1)] | Literal["auto"] = "auto"
     min_delta: Annotated[float, Ge(0)] = 0.0
 
 
@@ -145,8 +145,8 @@ class Train(Section):
     """Step 3.
 
     Attributes:
-        optimizer: how weights follow gradients.
-        schedule: how the step size changes over the run.
+        optimizer: how weights follow gradients; `auto` takes what the encoders advise, else `adamw`.
+        schedule: how the step size changes over the run; `auto` takes what the encoders advise, else `cosine`.
         lr: `find` searches the optimizer's `lr` by a range test before the first step; none takes the optimizer's own.
         start: an earlier run's folder or bundle whose weights training starts from. Columns of the same name and type
             are encoded as there. None starts from weights by chance.
@@ -155,15 +155,18 @@ class Train(Section):
             its norms keep their means.
         loss: what is made small; by default `mse` for a number and `cross_entropy` for classes. In Python also an
             object of your own with the method `value` of `danlu.tasks.losses.Loss`.
-        epochs: passes over the training rows; `auto` gives small data more of them.
+        epochs: passes over the training rows; `auto` takes what the encoders advise, else gives small data more of
+            them.
         budget: the time that training may take, such as `90s`, `10m` or `2h`: as many steps are taken as end well
             inside it, their schedule finished, and no more than `epochs` has; none sets no time.
-        batch_size: rows in a step; `auto` grows with the data from 32 to 512; `find` takes the largest power of two
+        batch_size: rows in a step; `auto` takes what the encoders advise, else grows with the
+            data from 32 to 512; `find` takes the largest power of two
             whose step fits into `memory_mb`.
         memory_mb: what weights, gradients and a step may take together where `batch_size` is `find`; by default six
             tenths of the memory that is free.
         accumulate: batches whose gradients are added up before one optimizer step.
-        clip_norm: largest norm of all gradients together; none does not clip.
+        clip_norm: largest norm of all gradients together; `auto` takes what the encoders advise, most of them nothing;
+            none does not clip.
         clip_value: largest absolute value of each gradient, applied before `clip_norm`; none does not clip.
         l1: weight of the sum of absolute weights in what is minimised; the loss that is shown is without it.
         decay: what `weight_decay` and `l1` touch: `matrices`, or `all`, which adds biases, norms and embeddings.
@@ -184,8 +187,8 @@ class Train(Section):
         track: who is told of parameters and epochs beside TensorBoard; none tells nobody.
     """
 
-    optimizer: Annotated[Choice, Component("optimizers", default="adamw")] = Choice(name="adamw")
-    schedule: Annotated[Choice, Component("schedules", default="cosine")] = Choice(name="cosine")
+    optimizer: Annotated[Choice, Component("optimizers", default="adamw")] = Choice(name="auto")
+    schedule: Annotated[Choice, Component("schedules", default="cosine")] = Choice(name="auto")
     lr: Annotated[Literal["find"] | None, BeforeValidator(_lr)] = None
     start: str | None = None
     freeze: list[str] = Field(default=[])
@@ -195,7 +198,7 @@ class Train(Section):
     batch_size: Annotated[int, Ge(1)] | Literal["auto", "find"] = "auto"
     memory_mb: Annotated[float, Gt(0)] | None = None
     accumulate: Annotated[int, Ge(1)] = 1
-    clip_norm: Annotated[float, Gt(0)] | None = None
+    clip_norm: Annotated[float, Gt(0)] | Literal["auto"] | None = "auto"
     clip_value: Annotated[float, Gt(0)] | None = None
     l1: Annotated[float, Ge(0)] = 0.0
     decay: Literal["matrices", "all"] = "matrices"
@@ -213,7 +216,7 @@ class Train(Section):
 
     @model_validator(mode="after")
     def _decays_something(self) -> Self:
-        if self.decay == "all" and not self.l1 and not self.optimizer.options.get("weight_decay"):
+        if self.decay == "all" and not self.l1 and self.optimizer.options.get("weight_decay") == 0:
             message = "is all, but neither train.optimizer.weight_decay nor train.l1 is set"
             raise located([(("decay",), "all", wrong(message, "set one of them, or remove it"))])
         return self

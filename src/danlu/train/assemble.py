@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from danlu.base.errors import Fault, RecipeError
+from danlu.design.advice import advice_for
 from danlu.design.network import Network
 from danlu.evaluate.score import chosen, metric
 from danlu.prepare.prepared import Split
@@ -19,7 +20,7 @@ from danlu.train.loop import Loop
 from danlu.train.monitor import VALIDATION_LOSS, Monitor
 from danlu.train.observers import Observers
 from danlu.train.orders import class_counts
-from danlu.train.plan import Plan, class_weights
+from danlu.train.plan import Plan, advised, class_weights
 
 
 def make_loop(
@@ -39,6 +40,7 @@ def make_loop(
         RecipeError: a monitored metric, a class weight or a loss that does not fit the target.
     """
     network.to(plan.device)
+    section = advised(recipe.train, advice_for(network.description))
     loss = loss_for(recipe, network.task)
     _check_counts(recipe, network, training, validation)
     _check_sampling(recipe, network)
@@ -47,16 +49,16 @@ def make_loop(
         network=network,
         training=training,
         validation=validation,
-        section=recipe.train,
+        section=section,
         plan=plan,
         engine=engine,
         loss=loss,
-        optimizer=recipe.train.optimizer.build("optimizers"),
-        schedule=recipe.train.schedule.build("schedules"),
+        optimizer=section.optimizer.build("optimizers"),
+        schedule=section.schedule.build("schedules"),
         monitor=monitor,
         metrics=list(dict.fromkeys([*metrics, *([monitor.name] if monitor.name != VALIDATION_LOSS else [])])),
         class_weights=_class_weights(recipe, network, training),
-        average=recipe.train.average.build("averages") if recipe.train.average else None,
+        average=section.average.build("averages") if section.average else None,
         seed=recipe.seed,
         folder=folder,
         inputs=inputs,

@@ -16,10 +16,10 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from danlu.design.encoders.mlp import MlpEncoder
 from danlu.design.layers.concat import ConcatFusion
 from danlu.design.layers.dropout import Dropout, dropped
 from danlu.design.network import Network
+from danlu.design.networks.mlp import MlpEncoder
 from danlu.tasks.losses import Loss, score_gradient
 from danlu.train.batches import Batch
 from danlu.train.flat import FlatParameters

@@ -355,7 +355,8 @@ class Loop:
         if self.workers.rank == 0:
             self.checkpoints.keep_weights(at, watched, lambda: found or plain_weights(self.network))
         waits = self.average is not None and not at.averaged
-        at.stopped |= early_stop is not None and not waits and at.bad_epochs >= early_stop.patience
+        patience = early_stop.patience if early_stop else math.inf
+        at.stopped |= patience != "auto" and not waits and at.bad_epochs >= patience
 
     def save(self) -> None:
         """Begin to write a checkpoint."""

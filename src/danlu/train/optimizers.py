@@ -71,6 +71,11 @@ class Optimizer(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Auto:
+    """What the network's encoders advise; `adamw` where they advise nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Sgd:
     """Stochastic gradient descent with momentum.
 

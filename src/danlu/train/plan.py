@@ -10,13 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from danlu.base.devices import choose_device
+from danlu.design.advice import Advice
 from danlu.design.description import Description
 from danlu.recipe.schema import Train
 from danlu.train.batches import num_steps
 from danlu.train.shuffles import Blocks
-
-_STEPS = 6_000  # steps after which small tables have long stopped getting better
-_OPERATIONS = 4e12  # forward operations: minutes, not hours, on two cores
 
 
 @dataclass(frozen=True)
@@ -48,19 +46,36 @@ class Plan:
         return whole if self.limit is None else min(whole, self.limit)
 
 
-def make_plan(section: Train, description: Description, num_rows: int) -> Plan:
+def advised(section: Train, advice: Advice) -> Train:
+    """A recipe's `train` with what it leaves to the encoders filled in: optimizer, schedule, clipping, patience."""
+    found: dict[str, Any] = {}
+    if section.optimizer.name == "auto":
+        found["optimizer"] = advice.optimizer
+    if section.schedule.name == "auto":
+        found["schedule"] = advice.schedule
+    if section.clip_norm == "auto":
+        found["clip_norm"] = advice.clip_norm
+    if section.early_stop and section.early_stop.patience == "auto":
+        found["early_stop"] = section.early_stop.model_copy(update={"patience": advice.patience})
+    return section.model_copy(update=found)
+
+
+def make_plan(section: Train, description: Description, num_rows: int, advice: Advice) -> Plan:
     """Fill in what the recipe leaves open.
 
     Args:
         section: the recipe's `train`.
         description: the network's costs.
         num_rows: training rows.
+        advice: of the network's encoders.
     """
     device = choose_device(section.device)
-    batch_size = section.batch_size if isinstance(section.batch_size, int) else auto_batch_size(num_rows)
+    own_size = advice.batch_size or auto_batch_size(num_rows)
+    batch_size = section.batch_size if isinstance(section.batch_size, int) else own_size
     step_rows = batch_size * section.accumulate
     steps = num_steps(num_rows, step_rows)
-    epochs = section.epochs if section.epochs != "auto" else auto_epochs(steps, num_rows, description.flops)
+    own_epochs = advice.epochs or auto_epochs(steps, num_rows, description.flops, advice)
+    epochs = section.epochs if section.epochs != "auto" else own_epochs
     blocks = section.shuffle.build("shuffles").blocks(description.row_bytes * num_rows)
     return Plan(device, batch_size, step_rows, epochs, steps, blocks)
 
@@ -70,10 +85,10 @@ def auto_batch_size(num_rows: int) -> int:
     return 1 << max(5, min(9, (num_rows // 128).bit_length() - 1))
 
 
-def auto_epochs(steps_per_epoch: int, num_rows: int, flops: int) -> int:
-    """As many as bring 6,000 steps or 4·10¹² forward operations, from 5 to 100."""
-    by_work = _OPERATIONS / max(1, flops * num_rows)
-    return int(max(5, min(100, _STEPS / steps_per_epoch, by_work)))
+def auto_epochs(steps_per_epoch: int, num_rows: int, flops: int, advice: Advice) -> int:
+    """As many as bring the steps or the forward operations that are advised, from 5 to 100."""
+    by_work = advice.operations / max(1, flops * num_rows)
+    return int(max(5, min(100, advice.steps / steps_per_epoch, by_work)))
 
 
 def class_weights(section: Train, counts: Mapping[str, int]) -> dict[str, float] | None:

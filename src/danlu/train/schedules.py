@@ -32,6 +32,11 @@ class Schedule(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Auto:
+    """What the network's encoders advise; `cosine` where they advise nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Constant:
     """The same step size throughout.
 

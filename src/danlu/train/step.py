@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from danlu.base.errors import Fault, RecipeError
 from danlu.base.files import code_version, fingerprint, hash_file, read_json, write_json
 from danlu.base.runs import Run
+from danlu.design.advice import advice_for
 from danlu.design.assemble import assemble
 from danlu.design.description import describe
 from danlu.design.network import Network
@@ -60,7 +61,7 @@ def train(
         return train_ensemble(recipe, network, prepared, run, partial(train, callbacks=callbacks))
     training, folder = prepared.split("train"), run.step("train")
     started, noticed = begin(recipe, network)
-    plan = make_plan(recipe.train, describe(network), training.num_rows)
+    plan = make_plan(recipe.train, describe(network), training.num_rows, advice_for(network.description))
     inputs = _inputs(recipe, network, prepared, plan) + started
     if (result := run.finished("train", inputs)) is None:
         result = _fit(recipe, network, prepared, training, plan, inputs, run, callbacks, noticed=noticed)
@@ -81,7 +82,7 @@ def training_inputs(recipe: Recipe, network: Network, prepared: Prepared) -> tup
         The fingerprint, and what was noticed.
     """
     started, noticed = begin(recipe, network)
-    plan = make_plan(recipe.train, describe(network), prepared.sizes["train"])
+    plan = make_plan(recipe.train, describe(network), prepared.sizes["train"], advice_for(network.description))
     return _inputs(recipe, network, prepared, plan) + started, noticed
 
 
@@ -110,7 +111,7 @@ def train_together(
         DanluError: as of `train`.
     """
     training = prepared.split("train")
-    plan = make_plan(recipe.train, describe(network), training.num_rows)
+    plan = make_plan(recipe.train, describe(network), training.num_rows, advice_for(network.description))
     if plan.batch_size < workers.count:
         message = f"is {plan.batch_size}, too few for {workers.count} workers to share"
         hint = f"set train.batch_size to {workers.count} or more, or launch.workers to {plan.batch_size} or fewer"
@@ -177,6 +178,8 @@ def _fit(
     at, weights = loop.position, folder / BEST
     facts = {
         **asdict(loop.plan),
+        "optimizer": loop.section.optimizer.name,
+        "schedule": loop.section.schedule.name,
         "lr": loop.optimizer.lr,
         "loss": recipe.train.loss.name if recipe.train.loss else network.task.loss,
         "engine": engine.to_json(),
@@ -200,7 +203,8 @@ def _found_plan(recipe: Recipe, network: Network, prepared: Prepared, inputs: st
     splits = prepared.split("train"), prepared.split("validation")
 
     def plan_of(size: int) -> Plan:
-        return make_plan(recipe.train.model_copy(update={"batch_size": size}), description, splits[0].num_rows)
+        section = recipe.train.model_copy(update={"batch_size": size})
+        return make_plan(section, description, splits[0].num_rows, advice_for(network.description))
 
     def loop_of(size: int) -> Loop:
         plan = plan_of(size)

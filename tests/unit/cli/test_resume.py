@@ -63,7 +63,7 @@ def test_every_difference_that_changes_results_is_named(begun: Path, tmp_path: P
         resume(begun, changed, until="train")
     text = caught.value.message
     assert "train.epochs: 3 → 4" in text
-    assert "train.optimizer.name: adamw → sgd" in text
+    assert "train.optimizer.name: auto → sgd" in text
     assert "every_s" not in text, "it changes nothing"
     assert "without --resume" in caught.value.hint
 

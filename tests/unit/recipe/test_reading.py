@@ -32,7 +32,7 @@ def faults(folder: Path, text: str | bytes, *overrides: str) -> list[str]:
 def test_two_lines_are_a_whole_recipe(tmp_path: Path) -> None:
     recipe = read_recipe(write(tmp_path, GOOD))
     assert (recipe.name, recipe.data.source, recipe.data.target) == ("census", "census.csv", "income")
-    assert recipe.train.optimizer.options["lr"] == 1e-3
+    assert recipe.train.optimizer.name == "auto"
     assert recipe.base == tmp_path
 
 
@@ -54,12 +54,12 @@ def test_two_lines_are_a_whole_recipe(tmp_path: Path) -> None:
         ("train: {early_stop: false}", "train.early_stop must be a mapping of options, not false", "write null to"),
         ("train: {early_stop: {monitor: acuracy}}", "train.early_stop.monitor is acuracy, which is not one of", "accuracy?"),
         ("train: {device: gpu}", "train.device is gpu, which is not one of auto, cpu, cuda", "3:9"),
-        ("train: {optimizer: admw}", "train.optimizer is admw, which is not one of sgd, adam, adamw", "mean adamw?"),
+        ("train: {optimizer: admw}", "train.optimizer is admw, which is not one of auto, sgd, adam, adamw", "mean adamw?"),
         ("train: {optimizer: {nam: sgd}}", "train.optimizer.nam is not an option of adamw", "did you mean name?"),
         ("train: {optimizer: {name: sgd, lr: -1}}", "train.optimizer.lr must be > 0, not -1", "3:32"),
         ("train: {optimizer: {name: sgd, lrr: 1}}", "train.optimizer.lrr is not an option of sgd", "did you mean lr?"),
         ("train: {optimizer: {name: 5}}", "train.optimizer.name is 5, which is not one of", "3:21"),
-        ("train: {optimizer: 5}", "train.optimizer must be one of sgd, adam, adamw, rmsprop, adagrad, muon, or a mapping", "3:9"),
+        ("train: {optimizer: 5}", "train.optimizer must be one of auto, sgd, adam, adamw, rmsprop, adagrad, muon, or a mapping", "3:9"),
         ("train: {class_weights: {yes: -1}}", "train.class_weights.yes must be > 0, not -1", "3:25"),
         ("train: {class_weights: balance}", "train.class_weights must be balanced or a mapping", "mean balanced?"),
         ("prepare: {split: {test: 1.5}}", "prepare.split.test must be < 1, not 1.5", "3:19"),

@@ -9,6 +9,7 @@ import pytest
 from danlu.base.errors import RecipeError
 from danlu.base.progress import Quiet
 from danlu.design import design
+from danlu.design.advice import Advice
 from danlu.design.description import describe
 from danlu.recipe.training import budget_seconds
 from danlu.train.assemble import make_loop
@@ -37,7 +38,7 @@ def loop_with(folder: Path, seconds: float, clock: Clock, epochs: int = 50, **se
     asked = recipe(train={"epochs": epochs, "batch_size": 4, "early_stop": None, "engine": "plain", **sections})
     data = prepared(folder / "data", "sold", ("x", "city", "member"))
     network = design(asked, data.schema)
-    plan = make_plan(asked.train, describe(network), 64)
+    plan = make_plan(asked.train, describe(network), 64, Advice())
     (folder / "train").mkdir(exist_ok=True)
     loop = make_loop(
         asked, network, data.split("train"), data.split("validation"), plan, Engine(), folder / "train", "inputs"

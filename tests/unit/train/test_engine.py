@@ -8,6 +8,7 @@ from danlu.base.errors import RecipeError
 from danlu.base.files import read_json
 from danlu.base.runs import Run
 from danlu.design import describe, design
+from danlu.design.advice import Advice
 from danlu.design.description import Description, Layer
 from danlu.recipe.schema import Engine as Asked
 from danlu.train import train
@@ -63,7 +64,7 @@ def test_each_part_can_be_pinned() -> None:
 def test_dense_gradients_pinned_for_another_network_are_refused(tmp_path: Path) -> None:
     asked = recipe(train={"engine": {"backward": "dense"}})
     pictures = design(asked, prepared(tmp_path, "sold", ("x", "photo")).schema)
-    plan = make_plan(asked.train, describe(pictures), 64)
+    plan = make_plan(asked.train, describe(pictures), 64, Advice())
     with pytest.raises(RecipeError, match=r"train\.engine\.backward is dense, but the network has other layers"):
         engine_for(asked.train, pictures, plan)
 

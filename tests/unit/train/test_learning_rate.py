@@ -49,9 +49,9 @@ def test_running_means_have_the_start_taken_out() -> None:
 @pytest.mark.parametrize(
     ("inputs", "sections"),
     [
-        (("x", "city", "member"), {}),
+        (("x", "city", "member"), {"optimizer": "adamw"}),
         (("x", "city", "member"), {"engine": "plain", "optimizer": "sgd", "l1": 1e-4}),
-        (("photo",), {"average": "ema"}),
+        (("photo",), {"optimizer": "adamw", "average": "ema"}),
         pytest.param(("load", "words"), {"optimizer": {"name": "muon", "adamw_lr": 1e-3}}, marks=pytest.mark.slow),
     ],
     ids=["dense", "plain-sgd", "pictures-ema", "series-muon"],

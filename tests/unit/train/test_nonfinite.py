@@ -12,6 +12,7 @@ from danlu.base.errors import NonFiniteLossError
 from danlu.base.progress import Quiet
 from danlu.base.runs import Run
 from danlu.design import design
+from danlu.design.advice import Advice
 from danlu.design.description import describe
 from danlu.design.network import Network
 from danlu.prepare.prepared import Split
@@ -44,7 +45,13 @@ def loop_of(folder: Path, engine: Engine, bad_row: int | None = None, **sections
         split = Split(inputs, split.target, split.rows)
     network = design(asked, data.schema)
     return make_loop(
-        asked, network, split, data.split("validation"), make_plan(asked.train, describe(network), 64), engine, folder
+        asked,
+        network,
+        split,
+        data.split("validation"),
+        make_plan(asked.train, describe(network), 64, Advice()),
+        engine,
+        folder,
     )
 
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from danlu.base.errors import RecipeError
 from danlu.base.seeds import epoch_order
+from danlu.design.advice import Advice
 from danlu.design.description import Description
 from danlu.prepare.prepared import Split
 from danlu.train.orders import BlockOrder, Drawn, balanced_order, class_counts, draw_balanced, row_order
@@ -31,7 +32,7 @@ def test_small_sets_are_permuted_as_a_whole() -> None:
 def test_the_size_alone_decides_or_the_recipe() -> None:
     def blocks(shuffle: object, rows: int) -> Blocks | None:
         section = recipe(train={"device": "cpu", "shuffle": shuffle}).train
-        return make_plan(section, Description((), 1, 1, 1.0, 1, row_bytes=1024), rows).blocks
+        return make_plan(section, Description((), 1, 1, 1.0, 1, row_bytes=1024), rows, Advice()).blocks
 
     assert blocks("auto", IN_MEMORY_BYTES // 1024) is None
     assert blocks("auto", IN_MEMORY_BYTES // 1024 + 1) == Blocks()

@@ -3,6 +3,7 @@ import pytest
 
 from danlu.base.errors import RecipeError
 from danlu.base.seeds import epoch_order
+from danlu.design.advice import Advice
 from danlu.design.description import Description
 from danlu.recipe.schema import Train
 from danlu.train.orders import balanced_order
@@ -12,9 +13,11 @@ from tests.small import recipe
 
 def test_auto_grows_with_the_data_and_what_is_given_stands() -> None:
     assert [auto_batch_size(rows) for rows in (8, 2_000, 30_000, 10_000_000)] == [32, 32, 128, 512]
-    assert auto_epochs(25, 400, 10_000) == 100
-    assert auto_epochs(100, 50_000, 20_000_000) == 5
-    plan = make_plan(Train(device="cpu", batch_size=7, epochs=3, accumulate=2), Description((), 1, 1, 1.0, 1), 100)
+    assert auto_epochs(25, 400, 10_000, Advice()) == 100
+    assert auto_epochs(100, 50_000, 20_000_000, Advice()) == 5
+    plan = make_plan(
+        Train(device="cpu", batch_size=7, epochs=3, accumulate=2), Description((), 1, 1, 1.0, 1), 100, Advice()
+    )
     assert (plan.batch_size, plan.step_rows, plan.epochs, plan.steps_per_epoch) == (7, 14, 3, 8)
 
 

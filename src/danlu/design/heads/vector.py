@@ -6,13 +6,12 @@ Shapes: B batch, D width, K outputs.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from annotated_types import Ge, Le, Lt
-from torch import nn
 
-from danlu.design.layers.dense import Dense, linear
-from danlu.design.layers.dropout import Dropout
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +32,11 @@ class VectorHead:
 
     def build(self, in_dim: int, num_outputs: int) -> nn.Module:
         """(B, in_dim) → (B, num_outputs)."""
+        from torch import nn
+
+        from danlu.design.layers.dense import Dense, linear
+        from danlu.design.layers.dropout import Dropout
+
         dense = Dense(in_dim, self.width, self.num_layers, activation="relu", dropout=self.dropout)
         first = [Dropout(self.dropout)] if self.dropout else []
         middle = [dense] if self.num_layers else []

@@ -1,0 +1,82 @@
+"""What an encoder advises for its training, where the recipe leaves it open. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from danlu import catalog
+from danlu.base import registry
+from danlu.recipe.components import Choice
+
+
+def optimizer(name: str, **options: Any) -> Choice:
+    """An optimizer with its whole options."""
+    return Choice(name=name, options=registry.validate(catalog.find("optimizers", name), options))
+
+
+def schedule(name: str, **options: Any) -> Choice:
+    """A schedule with its whole options."""
+    return Choice(name=name, options=registry.validate(catalog.find("schedules", name), options))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Advice:
+    """What `auto` in a recipe's `train` comes to.
+
+    Attributes:
+        optimizer: with its whole options.
+        schedule: with its whole options.
+        epochs: passes over the training rows; None goes by `steps` and `operations`.
+        steps: optimizer steps after which more do not help; by default those of small tables.
+        operations: forward operations of all epochs; by default minutes, not hours, on two cores.
+        batch_size: rows in a step; None goes by the number of rows.
+        clip_norm: largest norm of all gradients together; None does not clip.
+        patience: epochs without an improvement before the run stops.
+    """
+
+    optimizer: Choice = field(default_factory=partial(optimizer, "adamw"))
+    schedule: Choice = field(default_factory=partial(schedule, "cosine"))
+    epochs: int | None = None
+    steps: int = 6_000
+    operations: float = 4e12
+    batch_size: int | None = None
+    clip_norm: float | None = None
+    patience: int = 8
+
+
+def advice_for(description: Mapping[str, Any]) -> Advice:
+    """What the encoders of a network advise together: that of the one with the smallest step size.
+
+    Batches are the smallest that one of them advises, as is the norm that gradients are clipped to; the work is the
+    largest.
+
+    Args:
+        description: of a network (`network.json`).
+    """
+    if "member" in description:
+        return advice_for(description["member"])
+    told = [one for part in description["encoders"] if (one := _told(part)) is not None]
+    if not told:
+        return Advice()
+    first = min(told, key=lambda one: float(one.optimizer.options["lr"]))
+    sizes = [one.batch_size for one in told if one.batch_size is not None]
+    norms = [one.clip_norm for one in told if one.clip_norm is not None]
+    return replace(
+        first,
+        batch_size=min(sizes, default=None),
+        clip_norm=min(norms, default=None),
+        steps=max(one.steps for one in told),
+        operations=max(one.operations for one in told),
+        patience=max(one.patience for one in told),
+    )
+
+
+def _told(part: Mapping[str, Any]) -> Advice | None:
+    """What one encoder advises; None where it advises nothing."""
+    options = {name: value for name, value in part.items() if name not in ("name", "columns")}
+    encoder = registry.build(catalog.find("encoders", part["name"]), options)
+    told: Advice | None = encoder.advice() if hasattr(encoder, "advice") else None
+    return told
