@@ -61,13 +61,12 @@ def schema(columns: str, target: str = "two") -> Schema:
     return Schema(inputs, fit_column(target, kind, options, table[target]))
 
 
-def network(columns: str, target: str = "two", *, seed: int = 3, train: object = None, **options: object) -> Network:
-    """A network whose every weight counts: biases too are not zero."""
-    head = {key.removeprefix("head_"): options.pop(key) for key in list(options) if key.startswith("head_")}
-    parts = {"encoders": {"*": {"name": "mlp", "width": 12, "number_dim": 5, "category_dim": 3, **options}}}
-    asked = recipe(
-        seed=seed, design={**parts, **({"head": head} if head else {})}, **({"train": train} if train else {})
-    )
+def network(columns: str, target: str = "two", *, seed: int = 3, **options: object) -> Network:
+    """A network whose every weight counts: biases too are not zero. `loss` and `head` are the recipe's."""
+    train = {"loss": options.pop("loss", None)}
+    head = {"head": options.pop("head", {"num_layers": 0})}
+    encoders = {"*": {"name": "mlp", "width": 12, "number_dim": 5, "category_dim": 3, **options}}
+    asked = recipe(seed=seed, design={"encoders": encoders, **head}, train=train)
     made = design(asked, schema(columns, target)).eval()
     random = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -110,10 +109,10 @@ def test_every_form_of_a_perceptron(columns: str, numbers: str, activation: str,
 
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize(
-    "head", [{}, {"head_num_layers": 2, "head_width": 7, "head_dropout": 0.2}], ids=["plain", "deep"]
+    "head", [{"num_layers": 0}, {"num_layers": 2, "width": 7, "dropout": 0.2}], ids=["one", "deep"]
 )
 def test_every_task_and_its_head(target: str, head: dict[str, object], tmp_path: Path) -> None:
-    check(network("both", target, num_layers=3, **head), tmp_path)
+    check(network("both", target, num_layers=3, head=head), tmp_path)
 
 
 def test_the_link_of_counts(tmp_path: Path) -> None:
