@@ -14,6 +14,7 @@ from danlu.base.seeds import derive
 from danlu.columns.schema import Schema
 from danlu.design.choose import choose
 from danlu.design.ensemble import ensemble
+from danlu.design.layers.mean_answer import MeanAnswer
 from danlu.design.link import LINKS
 from danlu.design.network import Network
 from danlu.recipe.schema import Recipe
@@ -40,9 +41,15 @@ def assemble(description: Mapping[str, Any], schema: Schema, *, seed: int = 0) -
         torch.manual_seed(derive(seed, "weights"))
         encoders = [_encoder(part, schema) for part in description["encoders"]]
         fusion = _build("fusions", description["fusion"]).build([encoder.width for encoder in encoders])
-        head = _build("heads", description["head"]).build(fusion.width, task.num_outputs)
+        options = _build("heads", description["head"])
+        counts = [encoder.num_members for encoder in encoders if hasattr(encoder, "num_members")]
+        if counts and getattr(fusion, "keeps_members", False) and getattr(options, "keeps_members", False):
+            head = options.build(fusion.width, task.num_outputs, counts[0])
+            members = MeanAnswer(task, counts[0], logs="link" in description)
+        else:
+            head, members = options.build(fusion.width, task.num_outputs), None
     link = LINKS[description["link"]](task) if "link" in description else None
-    parts = {"encoders": encoders, "fusion": fusion, "head": head, "link": link}
+    parts = {"encoders": encoders, "fusion": fusion, "head": head, "link": link, "members": members}
     return Network(schema=schema, task=task, description=description, **parts)
 
 

@@ -8,15 +8,14 @@ the mean. So whatever scores, exports, compresses or serves a network does so wi
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from danlu.design.layers.mean_answer import MeanAnswer
 from danlu.design.network import Encoded, Network
-from danlu.tasks.task import Task
 
 
 class Member(nn.Module):
@@ -37,29 +36,6 @@ class SideBySide(nn.Module):
     def forward(self, encoded: Sequence[Encoded]) -> Tensor:
         """(B, M, K)."""
         return torch.stack([one.values for one in encoded], 1)
-
-
-class MeanAnswer(nn.Module):
-    """(B, M, K) outputs of the members → (B, K) outputs that say the mean of what each of them says.
-
-    Numbers are averaged as they are; of classes the probabilities, given back as the task reads them: a log-odds for
-    two classes, log-probabilities for more.
-    """
-
-    def __init__(self, task: Task, num_members: int) -> None:
-        super().__init__()
-        self.kind, self.num_members = task.name, num_members
-
-    def forward(self, outputs_BMK: Tensor) -> Tensor:
-        """Log of the mean probability: logsumexp over the members − log M; M cancels out of log-odds."""
-        if self.kind == "regression":
-            return outputs_BMK.mean(1)
-        if self.kind == "binary":
-            of_second = -nn.functional.softplus(-outputs_BMK)
-            of_first = -nn.functional.softplus(outputs_BMK)
-            return torch.logsumexp(of_second, 1) - torch.logsumexp(of_first, 1)
-        log_p_BMK = torch.log_softmax(outputs_BMK, 2)
-        return torch.logsumexp(log_p_BMK, 1) - math.log(self.num_members)
 
 
 def ensemble(members: Sequence[Network]) -> Network:

@@ -6,12 +6,13 @@ Shapes: B batch, T tokens, D width, K outputs.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol, Self
 
 from torch import Tensor, nn
 
 from danlu.columns.schema import Schema, Slot
+from danlu.design.layers.mean_answer import MeanAnswer
 from danlu.design.link import LogLink
 from danlu.tasks.task import Task
 
@@ -23,14 +24,21 @@ class Encoded:
     Attributes:
         values: (B, D), or (B, T, D) where it keeps tokens apart.
         mask: (B, T) bool, True for tokens that are there; None where all are.
+        members: whether the T vectors are those of the members of an ensemble in one network.
     """
 
     values: Tensor
     mask: Tensor | None = None
+    members: bool = False
 
 
 class EncoderModule(Protocol):
-    """What an encoder's `build` returns: an `nn.Module` with its width."""
+    """What an encoder's `build` returns: an `nn.Module` with its width.
+
+    An ensemble in one network also has `num_members`, and gives a vector for each of them. Where fusion and head keep
+    members apart (both have `keeps_members`), each member is trained by its own loss, and what they say is averaged;
+    elsewhere their vectors are tokens like any others.
+    """
 
     width: int
 
@@ -62,6 +70,8 @@ class Network(nn.Module):
         fusion: module from a list of `Encoded` to (B, D).
         head: module from (B, D) to (B, K).
         link: module from the head's scores to the outputs, where they are not the same.
+        members: module from the members' scores (B, M, K) to those of all (B, K), where the network is an ensemble in
+            one; the head then gives the former.
         description: the design in JSON-able form; from it and the schema the same network is built again.
     """
 
@@ -74,6 +84,7 @@ class Network(nn.Module):
         fusion: nn.Module,
         head: nn.Module,
         link: LogLink | None = None,
+        members: MeanAnswer | None = None,
         description: Mapping[str, Any],
     ) -> None:
         super().__init__()
@@ -82,6 +93,12 @@ class Network(nn.Module):
         self.fusion = fusion
         self.head = head
         self.link = link
+        self.members = members
+
+    @property
+    def num_members(self) -> int:
+        """How many members it has, each with scores of its own; 1 for most networks."""
+        return 1 if self.members is None else self.members.num_members
 
     def train(self, mode: bool = True) -> Self:
         """As of any module, but parts whose weights are all fixed stay as they answer: no dropout, no moving means."""
@@ -105,6 +122,28 @@ class Network(nn.Module):
 
     def scores(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """(B, K) scores: what a loss takes; the outputs, unless there is a link."""
+        found = self.member_scores(inputs)
+        together: Tensor = found if self.members is None else self.members(found)
+        return together
+
+    def member_scores(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """(B, M, K) scores of each member; the scores, unless the network is an ensemble in one."""
         encoded = [encoder(inputs) for encoder in self.encoders]
+        if self.members is None:
+            encoded = [replace(one, members=False) if one.members else one for one in encoded]
         found: Tensor = self.head(self.fusion(encoded))
         return found if self.link is None else found + self.link.start
+
+    def rows_apart(self, scores: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """The members' scores, and the target, as a loss takes them: each member's are rows of their own.
+
+        Args:
+            scores: what `member_scores` gave.
+            target: (B, …).
+
+        Returns:
+            (B · M, K) and (B · M, …); what was given, unless the network is an ensemble in one.
+        """
+        if self.members is None:
+            return scores, target
+        return scores.flatten(0, 1), target.repeat_interleave(self.num_members, 0)

@@ -17,10 +17,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from danlu.design.ensemble import MeanAnswer, Member, SideBySide
+from danlu.design.ensemble import Member, SideBySide
 from danlu.design.layers.concat import ConcatFusion
 from danlu.design.layers.dense import Dense, Linear
 from danlu.design.layers.dropout import Dropout
+from danlu.design.layers.mean_answer import MeanAnswer
 from danlu.design.layers.number_embedding import LinearEmbedding, PeriodicEmbedding
 from danlu.design.link import LogLink
 from danlu.design.network import Network
@@ -50,6 +51,8 @@ def write(graph: Graph, module: nn.Module, given: Any) -> str:
 def _network(graph: Graph, network: Network, inputs: Mapping[str, str]) -> str:
     encoded = [write(graph, encoder, inputs) for encoder in network.encoders]
     scores = write(graph, network.head, write(graph, network.fusion, encoded))
+    if network.members is not None:
+        raise UnwritableError("members")
     if network.link is None:
         return scores
     return write(graph, network.link, graph.add("Add", scores, graph.weight(network.link.start)))

@@ -40,6 +40,8 @@ class Gradients(Protocol):
 class Autograd:
     """Forward by the network's modules, backward by torch.
 
+    Of an ensemble in one network each member has its own loss, whose mean over the members is the row's.
+
     However many parts a step is taken in, each row's loss is divided by the same sum: that of all the step's weights.
 
     Args:
@@ -49,7 +51,7 @@ class Autograd:
         class_weights: (K,) float32, or None.
         part_rows: rows whose gradients are taken together.
         sharing: a step's passes, where it has more than one.
-        scores: what gives the scores: `network.scores`, or that compiled.
+        scores: what gives the members' scores: `network.member_scores`, or that compiled.
     """
 
     def __init__(
@@ -64,7 +66,7 @@ class Autograd:
     ) -> None:
         self.network, self.flat, self.loss = network, flat, loss
         self.class_weights, self.part_rows, self.sharing = class_weights, part_rows, sharing
-        self.scores = scores or network.scores
+        self.scores = scores or network.member_scores
         self.still: Still = torch.no_grad
 
     def take(self, batch: Batch) -> float:
@@ -77,9 +79,10 @@ class Autograd:
         total, weights = 0.0, self.class_weights
         whole = len(batch.rows) <= self.part_rows and weights is None and self.sharing is None
         for part, divisor in passes(batch, weights, self.part_rows, self.sharing):
-            scores, target = self.scores(part.inputs), target_of(self.network, part.target)
+            target = target_of(self.network, part.target)
+            scores, target = self.network.rows_apart(self.scores(part.inputs), target)
             loss = self.loss.value(scores, target, weights, "mean" if whole else "sum")
-            loss = loss if whole else loss / divisor
+            loss = loss if whole else loss / divisor / self.network.num_members
             loss.backward()  # type: ignore[no-untyped-call]
             self.flat.gather()
             total += loss.item()
@@ -109,6 +112,6 @@ def target_of(network: Network, encoded: Tensor) -> Tensor:
 
 
 def compiled(network: Network) -> Scores:
-    """`network.scores`, compiled for each size of batch it meets. It takes seconds, and a C++ compiler."""
-    found: Scores = torch.compile(network.scores, dynamic=False)
+    """`network.member_scores`, compiled for each size of batch it meets. It takes seconds, and a C++ compiler."""
+    found: Scores = torch.compile(network.member_scores, dynamic=False)
     return found

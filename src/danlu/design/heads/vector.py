@@ -25,22 +25,29 @@ class VectorHead:
     """
 
     tasks: ClassVar[tuple[str, ...]] = ("binary", "multiclass", "regression")
+    keeps_members: ClassVar[bool] = True
 
     num_layers: Annotated[int, Ge(0), Le(16)] = 0
     width: Annotated[int, Ge(1), Le(8192)] = 128
     dropout: Annotated[float, Ge(0), Lt(1)] = 0.0
 
-    def build(self, in_dim: int, num_outputs: int) -> nn.Module:
-        """(B, in_dim) → (B, num_outputs)."""
+    def build(self, in_dim: int, num_outputs: int, num_members: int = 1) -> nn.Module:
+        """(B, in_dim) → (B, num_outputs); of several members (B, M, in_dim) → (B, M, num_outputs).
+
+        The last layer is one for each member.
+        """
         from torch import nn
 
         from danlu.design.layers.dense import Dense, linear
         from danlu.design.layers.dropout import Dropout
+        from danlu.design.layers.members import MemberLinear
 
         dense = Dense(in_dim, self.width, self.num_layers, activation="relu", dropout=self.dropout)
         first = [Dropout(self.dropout)] if self.dropout else []
         middle = [dense] if self.num_layers else []
-        return nn.Sequential(*first, *middle, linear(dense.width, num_outputs))
+        several = num_members > 1
+        last = MemberLinear(num_members, dense.width, num_outputs) if several else linear(dense.width, num_outputs)
+        return nn.Sequential(*first, *middle, last)
 
 
 @dataclass(frozen=True, kw_only=True)
