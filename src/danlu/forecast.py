@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from danlu.base.progress import Progress, Quiet
-from danlu.recipe.schema import Recipe
+from danlu.recipe.schema import Recipe, Train
 
 if TYPE_CHECKING:
     from danlu.design import Network
@@ -34,6 +35,8 @@ class Forecast:
         parameters: trainable numbers.
         flops: operations of one row forward.
         memory_mb: training memory: weights, gradients, moments and activations, and the rows gathered at once.
+        design: the network's description: encoders with their columns, fusion, head.
+        section: `train` with what the encoders advise filled in.
         plan: batch size, epochs, steps, device.
         engine: what does the arithmetic.
         step_ms: a training step, measured on rows of zeros.
@@ -48,6 +51,8 @@ class Forecast:
     parameters: int
     flops: int
     memory_mb: float
+    design: Mapping[str, Any]
+    section: Train
     plan: Plan
     engine: Engine
     step_ms: float
@@ -73,11 +78,12 @@ def forecast(recipe: Recipe, *, progress: Progress | None = None) -> Forecast:
     from danlu.design import describe, design
     from danlu.design.advice import advice_for
     from danlu.train.engine import engine_for
-    from danlu.train.plan import make_plan
+    from danlu.train.plan import advised, make_plan
 
     with recipe.placing():
         network = design(recipe, look.schema)
-        plan = make_plan(recipe.train, describe(network), look.sizes["train"], advice_for(network.description))
+        advice = advice_for(network.description)
+        plan = make_plan(recipe.train, describe(network), look.sizes["train"], advice)
         costs = describe(network, plan.batch_size)
         engine = engine_for(recipe.train, network, plan)
         step_s = _step_s(recipe, network, plan, engine)
@@ -89,6 +95,8 @@ def forecast(recipe: Recipe, *, progress: Progress | None = None) -> Forecast:
         parameters=costs.parameters,
         flops=costs.flops,
         memory_mb=round(costs.memory_mb + (4 * costs.parameters / 2**20 if recipe.train.average else 0.0), 2),
+        design=network.description,
+        section=advised(recipe.train, advice),
         plan=plan,
         engine=engine,
         step_ms=step_s * 1e3,

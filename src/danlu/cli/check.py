@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from danlu.cli.options import Overrides, Quiet, RecipeArgument
 
@@ -37,18 +38,32 @@ def forecast_rows(found: Forecast) -> list[tuple[str, str]]:
     """A forecast as (what, value)."""
     from danlu.base.progress import duration
 
-    plan = found.plan
+    plan, section = found.plan, found.section
     return [
         ("task", f"{found.task}, from {found.columns} column{'s' if found.columns != 1 else ''}"),
         ("rows", " · ".join(f"{name} {rows:,}" for name, rows in found.sizes.items())),
+        ("network", network_text(found.design)),
         ("parameters", f"{found.parameters:,}, {found.flops:,} operations a row"),
         ("training", f"at most {plan.epochs} epochs of {plan.steps_per_epoch:,} steps of {plan.step_rows} rows"),
+        ("optimizer", f"{section.optimizer.name}, lr {section.optimizer.options['lr']:g}, {section.schedule.name}"),
         ("device", plan.device),
         ("engine", engine_text(found.engine)),
         ("memory", f"{found.memory_mb:,.1f} MB to train"),
         ("time", f"at most {duration(found.seconds)} to train ({found.step_ms:.3g} ms a step)"),
         ("bundle", f"about {found.bundle_mb:,.2f} MB"),
     ]
+
+
+def network_text(design: Mapping[str, Any]) -> str:
+    """A network in words: `mlp (14 columns), cnn (photo), joined by concat`."""
+    parts = design.get("member", design)
+    told = [
+        f"{one['name']} ({one['columns'][0] if len(one['columns']) == 1 else str(len(one['columns'])) + ' columns'})"
+        for one in parts["encoders"]
+    ]
+    joined = [f"joined by {parts['fusion']['name']}"] if len(told) > 1 else []
+    members = [f"{design['members']} of them"] if "members" in design else []
+    return ", ".join([*told, *joined, *members])
 
 
 def engine_text(engine: Engine) -> str:
