@@ -50,6 +50,7 @@ FAMILIES = {
     "losses": "What training makes small: `train.loss`.",
     "optimizers": "How weights follow gradients: `train.optimizer`.",
     "schedules": "How the step size changes over the run: `train.schedule`.",
+    "augmentations": "What changes training rows: an entry of `train.augment`.",
     "averages": "Averages of the weights: `train.average`.",
     "shuffles": "In which order an epoch has its rows: `train.shuffle`.",
     "trackers": "Who is told of a training beside TensorBoard: `train.track`.",

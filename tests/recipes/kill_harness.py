@@ -58,6 +58,11 @@ FAMILIES = {
     "pictures, swa": Family(
         {"epochs": 6, "average": {"name": "swa", "start": 0.3}, "schedule": "constant"}, ("photo",), "grade"
     ),
+    "pictures, augmented": Family(
+        {"epochs": 8, "augment": [{"name": "flip", "direction": "both"}, {"name": "mixup", "alpha": 0.8}]},
+        ("x", "photo"),
+        "grade",
+    ),
     "lstm": Family(
         {"epochs": 8}, ("load",), "size", {"load": {"name": "lstm", "width": 16, "num_layers": 2, "dropout": 0.2}}
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -22,6 +22,11 @@ def schedule(name: str, **options: Any) -> Choice:
     return Choice(name=name, options=registry.validate(catalog.find("schedules", name), options))
 
 
+def augmentation(name: str, **options: Any) -> Choice:
+    """An augmentation with its whole options."""
+    return Choice(name=name, options=registry.validate(catalog.find("augmentations", name), options))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Advice:
     """What `auto` in a recipe's `train` comes to.
@@ -35,6 +40,7 @@ class Advice:
         batch_size: rows in a step; None goes by the number of rows.
         clip_norm: largest norm of all gradients together; None does not clip.
         patience: epochs without an improvement before the run stops.
+        augment: what training rows are changed by, see `augmentation`.
     """
 
     optimizer: Choice = field(default_factory=partial(optimizer, "adamw"))
@@ -45,13 +51,14 @@ class Advice:
     batch_size: int | None = None
     clip_norm: float | None = None
     patience: int = 8
+    augment: tuple[Choice, ...] = ()
 
 
 def advice_for(description: Mapping[str, Any]) -> Advice:
     """What the encoders of a network advise together: that of the one with the smallest step size.
 
     Batches are the smallest that one of them advises, as is the norm that gradients are clipped to; the work is the
-    largest.
+    largest. Rows are changed by all that any of them advises, but for what mixes rows: that is for one encoder alone.
 
     Args:
         description: of a network (`network.json`).
@@ -71,7 +78,17 @@ def advice_for(description: Mapping[str, Any]) -> Advice:
         steps=max(one.steps for one in told),
         operations=max(one.operations for one in told),
         patience=max(one.patience for one in told),
+        augment=_joined(told) if len(description["encoders"]) > 1 else first.augment,
     )
+
+
+def _joined(told: Sequence[Advice]) -> tuple[Choice, ...]:
+    """What changes rows by themselves, each once."""
+    found: list[Choice] = []
+    for choice in (choice for one in told for choice in one.augment):
+        if choice not in found and not hasattr(catalog.find("augmentations", choice.name), "mix"):
+            found.append(choice)
+    return tuple(found)
 
 
 def _told(part: Mapping[str, Any]) -> Advice | None:

@@ -175,6 +175,8 @@ class Train(Section):
             number of them: rows of rare classes come several times, those of common ones now and then.
         shuffle: how the rows of an epoch are put in order: `full`, all together; or in `blocks`, which takes little
             memory however many there are; `auto` takes blocks past 1 GiB of encoded training rows.
+        augment: what changes training rows, and only those, on their way into a step, each row by numbers that hang on
+            `seed`, epoch and row alone: a list; `auto`, what the encoders advise; or `none`.
         average: an average of the weights that is scored, kept and exported in their stead; none keeps the weights.
         ensemble: several trainings whose networks answer as one; none trains one.
         early_stop: when to stop before the last epoch; none runs them all.
@@ -205,6 +207,7 @@ class Train(Section):
     class_weights: Literal["balanced"] | dict[str, Annotated[float, Gt(0)]] | None = None
     sampling: Literal["uniform", "balanced"] = "uniform"
     shuffle: Annotated[Choice, Component("shuffles", default="blocks")] = Choice(name="auto")
+    augment: Literal["auto", "none"] | list[Annotated[Choice, Component("augmentations")]] = "auto"
     average: Annotated[Choice, Component("averages")] | None = None
     ensemble: Ensemble | None = None
     early_stop: EarlyStop | None = Field(default_factory=EarlyStop)

@@ -15,6 +15,7 @@ from danlu.evaluate.score import chosen, metric
 from danlu.prepare.prepared import Split
 from danlu.recipe.schema import Recipe
 from danlu.tasks.losses import Loss, loss_for
+from danlu.train.augment import make_augmenter
 from danlu.train.engine import Engine
 from danlu.train.loop import Loop
 from danlu.train.monitor import VALIDATION_LOSS, Monitor
@@ -40,7 +41,8 @@ def make_loop(
         RecipeError: a monitored metric, a class weight or a loss that does not fit the target.
     """
     network.to(plan.device)
-    section = advised(recipe.train, advice_for(network.description))
+    advice = advice_for(network.description)
+    section = advised(recipe.train, advice)
     loss = loss_for(recipe, network.task)
     _check_counts(recipe, network, training, validation)
     _check_sampling(recipe, network)
@@ -59,6 +61,7 @@ def make_loop(
         metrics=list(dict.fromkeys([*metrics, *([monitor.name] if monitor.name != VALIDATION_LOSS else [])])),
         class_weights=_class_weights(recipe, network, training),
         average=section.average.build("averages") if section.average else None,
+        augmenter=make_augmenter(recipe, advice.augment, network.schema, network.task),
         seed=recipe.seed,
         folder=folder,
         inputs=inputs,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +14,7 @@ from torch import Tensor
 from danlu.base.arrays import gather
 from danlu.base.threads import one_ahead
 from danlu.prepare.prepared import Split
+from danlu.train.augment import Inputs, MixedRows, Take
 from danlu.train.orders import BlockOrder, Order, row_bytes
 
 _GATHER_BYTES = 4 << 20  # at once; from 1 to 32 MiB a step takes the same time
@@ -21,6 +22,26 @@ _AHEAD_BYTES = (
     64 << 20
 )  # of a set: smaller ones lie in memory, and a step waits for its rows for less than a microsecond
 _VIEWS = 256  # of steps at once: few enough to stay in the processor's cache
+
+# Given rows' numbers and inputs, the split and what takes rows of an array: their inputs as training sees them.
+Augment = Callable[[np.ndarray, Inputs, Split, Take], tuple[Inputs, MixedRows | None]]
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """What rows of a step were mixed with.
+
+    Attributes:
+        target: (B,) the other rows' targets.
+        share: (B,) float32 share of the row itself; 1 for rows that were not mixed.
+    """
+
+    target: Tensor
+    share: Tensor
+
+    def slice(self, part: slice) -> Mixed:
+        """Some of the rows."""
+        return Mixed(self.target[part], self.share[part])
 
 
 @dataclass(frozen=True)
@@ -32,12 +53,21 @@ class Batch:
         inputs: input name → (B, *shape).
         target: (B,) int64 codes or float32 numbers.
         rows: (B,) int64, numbers of the rows in the training split.
+        mixed: what they were mixed with, where something mixes.
     """
 
     step: int
     inputs: dict[str, Tensor]
     target: Tensor
     rows: np.ndarray
+    mixed: Mixed | None = None
+
+    def weight(self, class_weights: Tensor) -> Tensor:
+        """() the sum of the rows' weights, of which each mixed row has shares of two; `class_weights` are (K,)."""
+        weights_B = class_weights[self.target.long()]
+        if self.mixed is not None:
+            weights_B = torch.lerp(class_weights[self.mixed.target.long()], weights_B, self.mixed.share)
+        return weights_B.sum()
 
     def parts(self, size: int) -> Iterator[Batch]:
         """The same rows in pieces of at most `size`, for accumulation."""
@@ -48,7 +78,8 @@ class Batch:
         """Some of the rows."""
         part = slice(start, stop)
         inputs = {name: value[part] for name, value in self.inputs.items()}
-        return Batch(self.step, inputs, self.target[part], self.rows[part])
+        mixed = self.mixed and self.mixed.slice(part)
+        return Batch(self.step, inputs, self.target[part], self.rows[part], mixed)
 
 
 @dataclass(frozen=True)
@@ -61,6 +92,7 @@ class Chunk:
         inputs: input name → (R, *shape), R all steps' rows.
         target: (R,).
         rows: (R,) int64, numbers of the rows in the training split.
+        mixed: what they were mixed with, where something mixes.
     """
 
     first_step: int
@@ -68,6 +100,7 @@ class Chunk:
     inputs: dict[str, Tensor]
     target: Tensor
     rows: np.ndarray
+    mixed: Mixed | None = None
 
     def batches(self) -> Iterator[Batch]:
         """Its steps, as views."""
@@ -79,7 +112,9 @@ class Chunk:
             for step, size, *inputs, target in zip(
                 range(self.first_step + first, self.first_step + first + len(sizes)), sizes, *views, strict=True
             ):
-                yield Batch(step, dict(zip(names, inputs, strict=True)), target, self.rows[start : start + size])
+                part = slice(start, start + size)
+                mixed = self.mixed and self.mixed.slice(part)
+                yield Batch(step, dict(zip(names, inputs, strict=True)), target, self.rows[part], mixed)
                 start += size
 
 
@@ -145,6 +180,7 @@ def batches(
     last_step: int | None = None,
     device: str = "cpu",
     share: Share = WHOLE,
+    augment: Augment | None = None,
 ) -> Generator[Batch, None, None]:
     """The steps of an epoch from `first_step` on, up to but without `last_step`.
 
@@ -159,9 +195,10 @@ def batches(
         last_step: nothing is gathered for it and those after it; None goes on to the end.
         device: where the tensors go.
         share: which of every step's rows are wanted; only those are gathered.
+        augment: what changes the rows; None leaves them as they are.
     """
     spans = _spans(split, order, step_rows, first_step, last_step)
-    found = chunks(split, order, spans, step_rows=step_rows, device=device, share=share)
+    found = chunks(split, order, spans, step_rows=step_rows, device=device, share=share, augment=augment)
     with closing(found):
         for chunk in found:
             yield from chunk.batches()
@@ -175,10 +212,12 @@ def chunks(
     step_rows: int,
     device: str = "cpu",
     share: Share = WHOLE,
+    augment: Augment | None = None,
 ) -> Generator[Chunk, None, None]:
     """The rows of spans of steps, (first, one past the last), each gathered together; see `batches`.
 
-    Of a set that may have to be read from disk the next chunk is gathered in a thread while the last one trains.
+    Of a set that may have to be read from disk, and of one whose rows are changed, the next chunk is made in a thread
+    while the last one trains.
     """
     # Where rows come in one permutation the set is small enough for its pages to stay in memory.
     take = gather if isinstance(order, BlockOrder) else partial(np.take, axis=0)
@@ -190,12 +229,26 @@ def chunks(
         sizes = [len(share.places(count)) for count in (step_rows, rest)]
         sizes = sizes[:1] * whole + sizes[1:] * (rest > 0)
         rows = share.rows(rows, step_rows)
-        inputs = {name: torch.from_numpy(take(array, rows)).to(device) for name, array in split.inputs.items()}
-        target = torch.from_numpy(take(split.target, rows)).to(device)
-        return Chunk(first, sizes, inputs, target if target.is_floating_point() else target.long(), rows)
+        arrays = {name: take(array, rows) for name, array in split.inputs.items()}
+        arrays, mixed = augment(rows, arrays, split, take) if augment else (arrays, None)
+        inputs = {name: torch.from_numpy(array).to(device) for name, array in arrays.items()}
+        target = _target(take(split.target, rows), device)
+        return Chunk(first, sizes, inputs, target, rows, _mixed(mixed, device))
 
-    ahead = row_bytes(split) * len(order) > _AHEAD_BYTES
+    ahead = augment is not None or row_bytes(split) * len(order) > _AHEAD_BYTES
     yield from one_ahead(work, spans) if ahead else map(work, spans)
+
+
+def _target(encoded: np.ndarray, device: str) -> Tensor:
+    """Codes as int64, numbers as they are."""
+    target = torch.from_numpy(encoded).to(device)
+    return target if target.is_floating_point() else target.long()
+
+
+def _mixed(mixed: MixedRows | None, device: str) -> Mixed | None:
+    if mixed is None:
+        return None
+    return Mixed(_target(mixed.target, device), torch.from_numpy(mixed.share).to(device))
 
 
 def _spans(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -19,14 +19,17 @@ import torch
 
 from danlu.base.errors import Fault, RecipeError
 from danlu.base.files import read_json, write_json
+from danlu.design.advice import advice_for
 from danlu.design.description import Description, describe
 from danlu.design.network import Network
+from danlu.recipe.components import Choice
 from danlu.recipe.schema import Engine as Asked
 from danlu.recipe.schema import Recipe, Train
+from danlu.train.augment import mixes
 from danlu.train.checkpoints import FOLDER as CHECKPOINTS
 from danlu.train.dense import fits
 from danlu.train.machine import this_machine
-from danlu.train.plan import Plan
+from danlu.train.plan import Plan, advised
 from danlu.train.workers import Workers
 
 # Operations of one product, forward, of a whole batch. Two threads share a product of milliseconds and get in each
@@ -130,9 +133,10 @@ def engine_for(section: Train, network: Network, plan: Plan) -> Engine:
     Raises:
         RecipeError: dense gradients are pinned for a network that is not dense.
     """
-    dense = fits(network)
+    dense = fits(network) and not any(mixes(one) for one in _augmentations(section, network))
     if not dense and isinstance(section.engine, Asked) and section.engine.backward == "dense":
-        message = "is dense, but the network has other layers than dense ones"
+        why = "rows are mixed" if fits(network) else "the network has other layers than dense ones"
+        message = f"is dense, but {why}"
         raise RecipeError([Fault(path="train.engine.backward", message=message, hint="use auto")])
     return choose(
         section.engine,
@@ -141,6 +145,12 @@ def engine_for(section: Train, network: Network, plan: Plan) -> Engine:
         dense=dense,
         machine=hardware(plan.device),
     )
+
+
+def _augmentations(section: Train, network: Network) -> Sequence[Choice]:
+    """What changes training rows."""
+    asked = advised(section, advice_for(network.description)).augment
+    return asked if isinstance(asked, list) else ()
 
 
 def _precision(description: Description, batch_size: int, machine: Hardware) -> Literal["fp32", "bf16"]:

@@ -77,11 +77,16 @@ class Autograd:
 
     def _take(self, batch: Batch) -> float:
         total, weights = 0.0, self.class_weights
-        whole = len(batch.rows) <= self.part_rows and weights is None and self.sharing is None
+        whole = len(batch.rows) <= self.part_rows and weights is None and self.sharing is None and batch.mixed is None
         for part, divisor in passes(batch, weights, self.part_rows, self.sharing):
-            target = target_of(self.network, part.target)
-            scores, target = self.network.rows_apart(self.scores(part.inputs), target)
-            loss = self.loss.value(scores, target, weights, "mean" if whole else "sum")
+            outputs = self.scores(part.inputs)
+            scores, target = self.network.rows_apart(outputs, target_of(self.network, part.target))
+            if part.mixed is None:
+                loss = self.loss.value(scores, target, weights, "mean" if whole else "sum")
+            else:
+                _, other = self.network.rows_apart(outputs, target_of(self.network, part.mixed.target))
+                _, share = self.network.rows_apart(outputs, part.mixed.share)
+                loss = mixed_value(self.loss, scores, target, other, share, weights)
             loss = loss if whole else loss / divisor / self.network.num_members
             loss.backward()  # type: ignore[no-untyped-call]
             self.flat.gather()
@@ -103,7 +108,28 @@ def passes(
 
 def step_weight(batch: Batch, class_weights: Tensor | None) -> Tensor | int:
     """What the sum of the rows' losses is divided by: the sum of their weights."""
-    return len(batch.rows) if class_weights is None else class_weights[batch.target.long()].sum()
+    return len(batch.rows) if class_weights is None else batch.weight(class_weights)
+
+
+def mixed_value(
+    loss: Loss, scores: Tensor, target: Tensor, other: Tensor, share: Tensor, class_weights: Tensor | None
+) -> Tensor:
+    """Σ λ · loss(y₁) + (1 − λ) · loss(y₂) over the rows, each loss times its class's weight.
+
+    Args:
+        loss: of rows that do not hang on each other.
+        scores: (B, K).
+        target: (B, …) y₁.
+        other: (B, …) y₂.
+        share: (B,) λ.
+        class_weights: (K,) float32, or None.
+    """
+
+    def of_row(scores_K: Tensor, truth: Tensor) -> Tensor:
+        return loss.value(scores_K[None], truth[None], class_weights, "sum")
+
+    of_rows = torch.vmap(of_row)
+    return (share * of_rows(scores, target) + (1 - share) * of_rows(scores, other)).sum()
 
 
 def target_of(network: Network, encoded: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from danlu.design.network import Network
 from danlu.prepare.prepared import Finding, Split
 from danlu.recipe.schema import Train
 from danlu.tasks.losses import Loss
+from danlu.train.augment import Augmenter
 from danlu.train.averages import Average, averaged
 from danlu.train.batches import WHOLE, Batch, batches
 from danlu.train.budget import Budget
@@ -64,6 +66,7 @@ class Loop:
         engine: what does the arithmetic.
         loss: what is made small.
         average: of the weights, to be kept in their stead; or None.
+        augmenter: changes training rows on their way into a step; or None.
         optimizer: how weights follow gradients.
         schedule: how the step size changes.
         monitor: what is watched.
@@ -97,6 +100,7 @@ class Loop:
     folder: Path
     inputs: str
     average: Average | None = None
+    augmenter: Augmenter | None = None
     observers: Observers = field(default_factory=Observers)
     workers: Workers = field(default_factory=Alone)
     meter: Meter | None = None
@@ -213,9 +217,19 @@ class Loop:
                 self.attend()
 
     def batches(
-        self, epoch: int, rows: int, first_step: int = 0, last_step: int | None = None, *, whole: bool = False
+        self,
+        epoch: int,
+        rows: int,
+        first_step: int = 0,
+        last_step: int | None = None,
+        *,
+        whole: bool = False,
+        plain: bool = False,
     ) -> Generator[Batch, None, None]:
-        """This worker's part of the epoch's rows, or the `whole` of them, so many of all workers at a time."""
+        """This worker's part of the epoch's rows, or the `whole` of them, so many of all workers at a time.
+
+        They are as training sees them, or `plain`, as they were encoded.
+        """
         order = row_order(self.training, self.seed, epoch, self.section.sampling, self.plan.blocks)
         share = WHOLE if whole or self.sharing is None else self.sharing.share
         return batches(
@@ -226,6 +240,7 @@ class Loop:
             last_step=last_step,
             device=self.plan.device,
             share=share,
+            augment=partial(self.augmenter.apply, epoch) if self.augmenter and not plain else None,
         )
 
     def step(self, batch: Batch) -> float:
@@ -339,7 +354,7 @@ class Loop:
         if not at.averaged:
             return nullcontext()
         size = self.plan.batch_size
-        sized = self.batches(at.epoch, size, 0, -(-_MEASURED // size), whole=True)
+        sized = self.batches(at.epoch, size, 0, -(-_MEASURED // size), whole=True, plain=True)
         rows = (batch.inputs for batch in sized if len(batch.rows) > 1 or not batch.step or size == 1)
         return averaged(self.network, self.flat, self.slots["average"], rows)
 

@@ -47,7 +47,7 @@ class Plan:
 
 
 def advised(section: Train, advice: Advice) -> Train:
-    """A recipe's `train` with what it leaves to the encoders filled in: optimizer, schedule, clipping, patience."""
+    """A recipe's `train` with what it leaves to the encoders filled in, but for what `make_plan` fills in."""
     found: dict[str, Any] = {}
     if section.optimizer.name == "auto":
         found["optimizer"] = advice.optimizer
@@ -55,6 +55,8 @@ def advised(section: Train, advice: Advice) -> Train:
         found["schedule"] = advice.schedule
     if section.clip_norm == "auto":
         found["clip_norm"] = advice.clip_norm
+    if section.augment == "auto":
+        found["augment"] = list(advice.augment)
     if section.early_stop and section.early_stop.patience == "auto":
         found["early_stop"] = section.early_stop.model_copy(update={"patience": advice.patience})
     return section.model_copy(update=found)

@@ -81,7 +81,7 @@ class Sharing:
         start, total = 0, class_weights.new_zeros(1)
         for first, last, whole in spans:
             stop = start + last - first
-            weight = class_weights[batch.target[start:stop].long()].sum()
+            weight = batch.slice(start, stop).weight(class_weights)
             total += weight / self.workers.count if whole else weight
             start = stop
         self.workers.add(total)

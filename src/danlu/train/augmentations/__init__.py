@@ -1,0 +1,1 @@
+"""What training rows are changed by: `train.augment`. NumPy only."""
