@@ -42,8 +42,15 @@ class Field:
             padding, unseen).
         mean: per-channel mean of an image on the training split, 0 … 255.
         std: per-channel standard deviation of an image on the training split, > 0.
+        edges: of a scalar, increasing values between which lie about as many training rows each; empty where a column
+            does not tell.
         masked: whether rows of a series or tokens may end before T. Of a series the last channel then is 1 for steps
             that are there and 0 for padding; of tokens padding is code 0 anyhow. Padding stands at the end.
+        padding: of tokens, the id that padding has in the tokenizer's own table: it and id 0 change places, all other
+            codes are ids; -1 where that has none, and every code is its id plus one.
+        optional: whether rows may lack an image, a series or tokens, for which a network then learns what stands in
+            their place. Series and tokens must be masked: a row that lacks them is all padding. An image's column also
+            has a scalar "missing", 1 where there is none.
     """
 
     name: str
@@ -54,6 +61,8 @@ class Field:
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     masked: bool = False
+    edges: tuple[float, ...] = ()
+    optional: bool = False
 
 
 class State:
@@ -83,6 +92,9 @@ class Column(Protocol):
         encoder: the encoder a column of this type has when the recipe names none, or "" where it feeds none.
         late_options: those that change only what is learned and encoded, not what is parsed, nor what the audit sees
             (`missing` is one of them but for `drop`).
+
+    One whose rows may lack it as a whole (an image, a series, tokens) has `optional_by` too: the options by which they
+    may, even where no training row does.
     """
 
     state_type: ClassVar[type[State]]
@@ -112,6 +124,8 @@ class Column(Protocol):
     def drops(self, values: pl.Series) -> np.ndarray:
         """(N,) bool, True for rows to leave out of training and scoring: missing ones where `missing` is `drop`."""
 
+    # One may have a method more, `labels(state) -> tuple[str, ...]`: as a target, what its answers' places stand for.
+
 
 @dataclass(frozen=True)
 class FittedColumn:
@@ -140,9 +154,17 @@ class FittedColumn:
         """What it encodes into."""
         return self.column.fields(self.state)
 
+    @property
+    def optional(self) -> bool:
+        """Whether rows may lack it, when predicting too."""
+        return any(field.optional for field in self.fields)
+
     @cached_property
     def labels(self) -> tuple[str, ...]:
-        """As a target: the text of each class, by its code; none for a number."""
+        """As a target: the text of each class, label or tag, by its code; none for a number."""
+        if own := getattr(self.column, "labels", None):
+            found: tuple[str, ...] = own(self.state)
+            return found
         (field,) = self.fields
         codes = np.arange(field.num_codes, dtype=np.int32)
         return tuple(self.column.decode({field.name: codes}, self.state).cast(pl.String).to_list())

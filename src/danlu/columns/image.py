@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, ClassVar, Literal
@@ -57,16 +57,18 @@ class Image:
         resize: how another shape is brought to `size`: `crop` covers it and cuts the middle, `pad` adds black,
             `stretch` distorts.
         missing: a row without a picture is left out of training and scoring (`drop`), or has a picture of the mean
-            colour (`blank`), as it always has when predicting.
+            colour (`blank`), as it always has when predicting; or the network learns what stands for a picture that
+            is not there (`learned`), and rows may lack the column.
     """
 
     state_type: ClassVar[type[State]] = ImageState
     encoder: ClassVar[str] = "cnn"
     late_options: ClassVar[tuple[str, ...]] = ()
+    optional_by: ClassVar[Mapping[str, str]] = {"missing": "learned"}
     size: Literal["auto"] | Annotated[int, Ge(1)] | Annotated[list[Annotated[int, Ge(1)]], Len(2, 2)] = "auto"
     channels: Literal["auto", 1, 3] = "auto"
     resize: Literal["crop", "pad", "stretch"] = "crop"
-    missing: Literal["drop", "blank"] = "drop"
+    missing: Literal["drop", "blank", "learned"] = "drop"
 
     def parse(self, values: pl.Series) -> pl.Series:
         """Values as paths (strings), files' bytes (binary) or arrays; no file is read. Raises DataError for others."""
@@ -132,8 +134,10 @@ class Image:
             yield found
 
     def fields(self, state: ImageState) -> tuple[Field, ...]:
-        """The "pixels": (height, width, channels)."""
-        return (Field("pixels", "image", (*state.size, state.channels), mean=state.mean, std=state.std),)
+        """The "pixels": (height, width, channels); and "missing" where what stands for none is learned."""
+        learned, shape = self.missing == "learned", (*state.size, state.channels)
+        pixels = Field("pixels", "image", shape, mean=state.mean, std=state.std, optional=learned)
+        return (pixels, Field("missing", "scalar")) if learned else (pixels,)
 
     def encode(self, values: pl.Series, state: ImageState) -> Arrays:
         """Pictures as pixels.
@@ -143,19 +147,26 @@ class Image:
             state: what `fit` learned on the training split only.
 
         Returns:
-            "pixels": (N, H, W, C) uint8; the mean colour where it was null.
+            "pixels": (N, H, W, C) uint8; the mean colour where it was null. "missing": (N,) float32, 1 where it was
+            null; only where `missing` is `learned`.
 
         Raises:
             DataError: a picture cannot be read; names the row, the file and the reason.
         """
+        arrays = {"pixels": self._pixels(values, state)}
+        if self.missing == "learned":
+            arrays["missing"] = values.is_null().to_numpy().astype(np.float32)
+        return arrays
+
+    def _pixels(self, values: pl.Series, state: ImageState) -> np.ndarray:
         present = values.is_not_null().arg_true().to_numpy()
         if len(present) == len(values) > 0:
-            return {"pixels": self._read(values, present, state)}
+            return self._read(values, present, state)
         pixels = np.empty((len(values), *state.size, state.channels), np.uint8)
         pixels[:] = np.rint(state.mean).astype(np.uint8)
         if len(present):
             pixels[present] = self._read(values, present, state)
-        return {"pixels": pixels}
+        return pixels
 
     def _read(self, values: pl.Series, rows: np.ndarray, state: ImageState) -> np.ndarray:
         """(R, H, W, C) uint8 of some rows, at least one and none of them null."""
@@ -193,9 +204,12 @@ class Image:
         return np.ascontiguousarray(to_size(pixels, state.size, self.resize))
 
     def decode(self, arrays: Arrays, state: ImageState) -> pl.Series:
-        """(N,) pixels, (H, W) a row where grey, else (H, W, 3); of the encoded size, 0 to 255."""
+        """(N,) pixels, (H, W) a row where grey, else (H, W, 3); of the encoded size, 0 to 255; null where "missing"."""
         pixels = np.ascontiguousarray(arrays["pixels"])
-        return pl.Series(pixels[..., 0] if state.channels == 1 else pixels)
+        values = pl.Series(pixels[..., 0] if state.channels == 1 else pixels)
+        if "missing" not in arrays:
+            return values
+        return pl.select(pl.when(pl.Series(arrays["missing"] < 0.5)).then(values)).to_series()
 
     def drops(self, values: pl.Series) -> np.ndarray:
         """(N,) bool, True where there is no picture and `missing` is `drop`."""

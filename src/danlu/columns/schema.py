@@ -8,7 +8,7 @@ columns there are; a picture, a series and a sequence of tokens are an input eac
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -109,6 +109,16 @@ class Schema:
     def column_slots(self) -> dict[str, tuple[Slot, ...]]:
         """Input column → where its fields lie."""
         return {one.name: tuple(slot for slot in self.slots if slot.column == one.name) for one in self.inputs}
+
+    @cached_property
+    def presence(self) -> dict[str, Slot]:
+        """Input column that rows may lack → the slot that tells: its scalar "missing", or its series or tokens."""
+        return {one.name: self.column_slots[one.name][-1] for one in self.inputs if one.optional}
+
+    def encoded_slots(self, column: FittedColumn) -> tuple[Slot, ...]:
+        """A column's slots that its encoder takes: all but the scalar that tells whether rows lack it."""
+        slots = self.column_slots[column.name]
+        return tuple(slot for slot in slots if slot.is_whole) if column.optional else slots
 
     @cached_property
     def input_specs(self) -> tuple[InputSpec, ...]:
@@ -255,6 +265,8 @@ class Schema:
     def _pick(self, frame: pl.DataFrame, name: str) -> pl.Series:
         if name not in frame.columns:
             near = nearest(name, frame.columns)
+            if self._may_lack(name, frame.columns):
+                return pl.Series(name, [None] * frame.height, dtype=pl.Null)
             side = next((one for one in self.sides if name in one.names), None)
             by = f", or {' and '.join(side.key)}, by which it is looked up" if side else ""
             raise DataError(
@@ -263,6 +275,11 @@ class Schema:
                 hint=f"rename {near} to {name}" if near else f"add a column {name}{by}",
             )
         return nulled(self.masks.series(frame[name], self.missing_values), self.missing_values)
+
+    def _may_lack(self, name: str, there: Sequence[str]) -> bool:
+        """Whether a frame may lack a column, and none of the others that are there has nearly its name."""
+        names = {one.name for one in self.inputs}
+        return name in self.presence and not nearest(name, [one for one in there if one not in names])
 
 
 def _filler_prefix(place: int) -> str:

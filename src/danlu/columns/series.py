@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
@@ -31,6 +31,7 @@ class SeriesState(State):
         std: of each channel, > 0; 1 where it is not scaled.
         masked: whether the network is told which steps are padding.
         num_cut: training rows that are longer than `length`.
+        optional: whether rows may have no series.
     """
 
     length: int
@@ -39,6 +40,7 @@ class SeriesState(State):
     std: tuple[float, ...]
     masked: bool
     num_cut: int = 0
+    optional: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,12 +58,14 @@ class Series:
             rows' `mean`; or rows with a missing step, or without a series, are left out of training and scoring
             (`drop`).
         mask: whether the network is told where padding begins: `auto` where training rows differ in length, or some
-            have no series; else rows of another length are refused, unless they are longer. `always` takes them.
+            have no series; else rows of another length are refused, unless they are longer. `always` takes them, and
+            rows may lack the column. What stands for a series that is not there is learned.
     """
 
     state_type: ClassVar[type[State]] = SeriesState
     encoder: ClassVar[str] = "lstm"
     late_options: ClassVar[tuple[str, ...]] = ("length", "scale", "missing", "mask")
+    optional_by: ClassVar[Mapping[str, str]] = {"mask": "always"}
     length: Annotated[int, Ge(1)] | None = None
     scale: Literal["standard", "none"] = "standard"
     missing: Literal["previous", "mean", "drop"] = "previous"
@@ -99,15 +103,14 @@ class Series:
         num_channels = count_channels(known)
         length = self.length or int(found.max())
         mean, std = _figures(values, num_channels, scaled=self.scale == "standard")
-        lacks = bool((found < length).any()) or (self.missing != "drop" and len(known) < len(values))
-        return SeriesState(
-            length, num_channels, mean, std, self.mask == "always" or lacks, num_cut=int((found > length).sum())
-        )
+        optional = self.mask == "always" or (self.missing != "drop" and len(known) < len(values))
+        masked, num_cut = optional or bool((found < length).any()), int((found > length).sum())
+        return SeriesState(length, num_channels, mean, std, masked, num_cut, optional)
 
     def fields(self, state: SeriesState) -> tuple[Field, ...]:
         """The "steps": (length, channels), and one channel more that tells padding where it is masked."""
         shape = (state.length, state.num_channels + state.masked)
-        return (Field("steps", "series", shape, masked=state.masked),)
+        return (Field("steps", "series", shape, masked=state.masked, optional=state.optional),)
 
     def encode(self, values: pl.Series, state: SeriesState) -> Arrays:
         """Series of one length, scaled.

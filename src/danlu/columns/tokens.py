@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
@@ -31,12 +32,14 @@ class TokensState(State):
         length: codes of every encoded row.
         masked: whether rows may be shorter.
         num_cut: training rows that are longer than `length`.
+        optional: whether rows may have no tokens.
     """
 
     values: tuple[str, ...]
     length: int
     masked: bool
     num_cut: int = 0
+    optional: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,12 +54,14 @@ class Tokens:
             unseen ones.
         missing: a row without tokens is all padding (`empty`), or left out of training and scoring (`drop`).
         mask: whether the network leaves padding out: `auto` where training rows differ in length, or some have no
-            tokens; else shorter rows are refused. `always` takes them.
+            tokens; else shorter rows are refused. `always` takes them, and rows may lack the column. What stands for
+            tokens that are not there is learned.
     """
 
     state_type: ClassVar[type[State]] = TokensState
     encoder: ClassVar[str] = "transformer"
     late_options: ClassVar[tuple[str, ...]] = ("length", "min_count", "max_values", "missing", "mask")
+    optional_by: ClassVar[Mapping[str, str]] = {"mask": "always"}
     length: Annotated[int, Ge(1)] | None = None
     min_count: Annotated[int, Ge(1)] = 1
     max_values: Annotated[int, Ge(1)] | None = None
@@ -92,15 +97,14 @@ class Tokens:
             )
         found = lengths(known)
         length = self.length or int(found.max())
-        lacks = bool((found < length).any()) or (self.missing != "drop" and len(known) < len(values))
-        return TokensState(
-            tuple(kept.to_list()), length, self.mask == "always" or lacks, num_cut=int((found > length).sum())
-        )
+        optional = self.mask == "always" or (self.missing != "drop" and len(known) < len(values))
+        masked, num_cut = optional or bool((found < length).any()), int((found > length).sum())
+        return TokensState(tuple(kept.to_list()), length, masked, num_cut, optional)
 
     def fields(self, state: TokensState) -> tuple[Field, ...]:
         """The "tokens": codes of `length` places."""
-        num_codes = _RESERVED + len(state.values)
-        return (Field("tokens", "tokens", (state.length,), num_codes, _RESERVED, masked=state.masked),)
+        num_codes, shape = _RESERVED + len(state.values), (state.length,)
+        return (Field("tokens", "tokens", shape, num_codes, _RESERVED, masked=state.masked, optional=state.optional),)
 
     def encode(self, values: pl.Series, state: TokensState) -> Arrays:
         """Sequences of one length, as codes.

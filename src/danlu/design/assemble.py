@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ from danlu.columns.schema import Schema
 from danlu.design.choose import choose
 from danlu.design.ensemble import ensemble
 from danlu.design.layers.mean_answer import MeanAnswer
+from danlu.design.layers.missing import MissingToken
 from danlu.design.link import LINKS
 from danlu.design.network import Network
 from danlu.recipe.schema import Recipe
@@ -48,8 +49,9 @@ def assemble(description: Mapping[str, Any], schema: Schema, *, seed: int = 0) -
             members = MeanAnswer(task, counts[0], logs="link" in description)
         else:
             head, members = options.build(fusion.width, task.num_outputs), None
+        missing = _missing(description, schema, encoders)
     link = LINKS[description["link"]](task) if "link" in description else None
-    parts = {"encoders": encoders, "fusion": fusion, "head": head, "link": link, "members": members}
+    parts = {"encoders": encoders, "fusion": fusion, "head": head, "link": link, "members": members, "missing": missing}
     return Network(schema=schema, task=task, description=description, **parts)
 
 
@@ -60,6 +62,19 @@ def _build(family: str, part: Mapping[str, Any]) -> Any:
 
 
 def _encoder(part: Mapping[str, Any], schema: Schema) -> Any:
-    slots = [slot for slot in schema.slots if slot.column in part["columns"]]
+    slots = [
+        slot for column in schema.inputs if column.name in part["columns"] for slot in schema.encoded_slots(column)
+    ]
     module: nn.Module = _build("encoders", part).build(slots)
     return module
+
+
+def _missing(description: Mapping[str, Any], schema: Schema, encoders: Sequence[nn.Module]) -> dict[str, nn.Module]:
+    """What stands for the columns that rows may lack, by the places of their encoders."""
+    share = description["fusion"].get("modality_dropout", 0.0)
+    columns = [part["columns"] for part in description["encoders"]]
+    return {
+        str(place): MissingToken(schema.presence[names[0]], encoder.width, share)  # type: ignore[arg-type]
+        for place, (names, encoder) in enumerate(zip(columns, encoders, strict=True))
+        if names[0] in description.get("optional", ())
+    }

@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from danlu import catalog
 from danlu.base import registry
 from danlu.base.errors import Fault, RecipeError, nearest
 from danlu.columns.column import FittedColumn
 from danlu.columns.schema import Schema
+from danlu.columns.tags import tagged_column
 from danlu.recipe.schema import Design, Recipe
 from danlu.recipe.sections import encoder_of
 from danlu.tasks.losses import loss_for
@@ -20,6 +23,9 @@ from danlu.tasks.task import Task, task_for
 
 if TYPE_CHECKING:
     from danlu.design.network import Encoder
+
+_TAGGER = "tagger"  # the encoder of tokens that are tagged, where the recipe names none
+_APART = {"pooling": "none"}
 
 
 def choose(recipe: Recipe, schema: Schema) -> dict[str, Any]:
@@ -39,10 +45,13 @@ def _description(section: Design, schema: Schema, task: Task) -> dict[str, Any]:
     faults: list[Fault] = []
     groups: dict[str, dict[str, Any]] = {}
     _check_keys(section, schema, faults)
+    tagged = tagged_column(schema.target, schema.inputs).name if task.name == "tagging" else None
     for column in schema.inputs:
         key, part = _named(section, column)
+        if column.name == tagged:
+            part = _keeping_tokens(section, column, key, part, faults)
         kind = _encoder_type(part["name"])
-        slots = [slot for slot in schema.slots if slot.column == column.name]
+        slots = schema.encoded_slots(column)
         wrong = [slot for slot in slots if slot.field.kind not in kind.kinds]
         if wrong:
             fits = [name for name in catalog.names("encoders") if wrong[0].field.kind in _encoder_type(name).kinds]
@@ -61,13 +70,54 @@ def _description(section: Design, schema: Schema, task: Task) -> dict[str, Any]:
     if task.name not in allowed:
         message = f"is {name}, but the target {schema.target.name} makes this a {task.name} task"
         faults.append(Fault(path="design.head", message=message, hint=f"use {task.head}, or leave it out"))
+    optional = [one["columns"][0] for one in groups.values() if len(one["columns"]) == 1]
+    optional = [name for name in optional if name in schema.presence]
+    if section.fusion.options.get("modality_dropout") and not optional:
+        message = "drops nothing: no column is one that rows may lack"
+        hint = "take it out; it is for pictures, sounds, texts, series and tokens that may be missing"
+        faults.append(Fault(path="design.fusion.modality_dropout", message=message, hint=hint))
+    _check_fusion(section, tagged, faults)
     if faults:
         raise RecipeError(faults)
     return {
         "encoders": list(groups.values()),
-        "fusion": _whole("fusions", section.fusion.name, section.fusion.options),
+        **({"optional": optional} if optional else {}),
+        "fusion": _fusion(section, list(groups.values()), tagged),
         "head": _whole("heads", name, head.options if head else {}),
     }
+
+
+def _keeping_tokens(
+    section: Design, column: FittedColumn, key: str, part: dict[str, Any], faults: list[Fault]
+) -> dict[str, Any]:
+    """The encoder of the column whose tokens are tagged: the recipe's, or one made for it; it keeps its tokens apart."""
+    if encoder_of(section, column.name, column.type)[1] is None:
+        return _whole("encoders", _TAGGER, {})
+    try:
+        return _whole("encoders", part["name"], {name: one for name, one in part.items() if name != "name"} | _APART)
+    except ValidationError:
+        fits = "tagger, lstm, gru or transformer"
+        message = f"is {part['name']}, which gives one vector for all tokens of {column.name}, and each has a tag"
+        faults.append(Fault(path=f"design.encoders.{key}", message=message, hint=f"use {fits}"))
+        return part
+
+
+def _fusion(section: Design, encoders: list[dict[str, Any]], tagged: str | None) -> dict[str, Any]:
+    """The recipe's fusion; where tokens are tagged, the one that keeps them apart."""
+    if tagged is None:
+        return _whole("fusions", section.fusion.name, section.fusion.options)
+    place = next(number for number, one in enumerate(encoders) if one["columns"] == [tagged])
+    shared = {name: one for name, one in section.fusion.options.items() if name == "modality_dropout"}
+    return _whole("fusions", "tokens", {**shared, "place": place})
+
+
+def _check_fusion(section: Design, tagged: str | None, faults: list[Fault]) -> None:
+    name = section.fusion.name
+    if tagged is not None and name not in ("concat", "tokens"):
+        message = f"is {name}, which makes one vector of a row, and each token of {tagged} has a tag"
+        faults.append(Fault(path="design.fusion", message=message, hint="leave it out"))
+    if tagged is None and name == "tokens":
+        faults.append(Fault(path="design.fusion", message="is tokens, which is for targets of tags", hint="use concat"))
 
 
 def _encoder_type(name: str) -> type[Encoder]:
@@ -93,7 +143,11 @@ def _named(section: Design, column: FittedColumn) -> tuple[str, dict[str, Any]]:
     key, choice = encoder_of(section, column.name, column.type)
     if choice is None:
         return key, _whole("encoders", column.column.encoder, {})
-    return key, _whole("encoders", choice.name, choice.options)
+    whole = _whole("encoders", choice.name, choice.options)
+    if hasattr(_encoder_type(choice.name), "described"):
+        described = choice.build("encoders").described(f"design.encoders.{key}")
+        whole |= {name: getattr(described, name) for name in whole if name != "name"}
+    return key, whole
 
 
 def _whole(family: str, name: str, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -49,8 +49,10 @@ class EncoderModule(Protocol):
 class Encoder(Protocol):
     """An encoder's options. `joins`: one instance takes all its columns together; else each column has its own.
 
-    It may have two methods more: `advice() -> Advice`, what its training should be where the recipe leaves it open; and
-    `column_options(type) -> Mapping`, the options that a column of this type must have for it.
+    It may have more methods: `advice() -> Advice`, what its training should be where the recipe leaves it open;
+    `column_options(type) -> Mapping`, the options that a column of this type must have for it; and `described(place)`,
+    the same options with all that is needed to build it where the files that it names are not. A class attribute
+    `paths` names those of its options that are files or folders.
     """
 
     joins: ClassVar[bool]
@@ -72,6 +74,8 @@ class Network(nn.Module):
         link: module from the head's scores to the outputs, where they are not the same.
         members: module from the members' scores (B, M, K) to those of all (B, K), where the network is an ensemble in
             one; the head then gives the former.
+        missing: place of an encoder, as text → module from what it gives, and the inputs, to what stands for it in rows
+            without its column.
         description: the design in JSON-able form; from it and the schema the same network is built again.
     """
 
@@ -85,6 +89,7 @@ class Network(nn.Module):
         head: nn.Module,
         link: LogLink | None = None,
         members: MeanAnswer | None = None,
+        missing: Mapping[str, nn.Module] | None = None,
         description: Mapping[str, Any],
     ) -> None:
         super().__init__()
@@ -94,6 +99,7 @@ class Network(nn.Module):
         self.head = head
         self.link = link
         self.members = members
+        self.missing = nn.ModuleDict(missing) if missing else None
 
     @property
     def num_members(self) -> int:
@@ -128,11 +134,18 @@ class Network(nn.Module):
 
     def member_scores(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """(B, M, K) scores of each member; the scores, unless the network is an ensemble in one."""
-        encoded = [encoder(inputs) for encoder in self.encoders]
+        encoded = self.encoded(inputs)
         if self.members is None:
             encoded = [replace(one, members=False) if one.members else one for one in encoded]
         found: Tensor = self.head(self.fusion(encoded))
         return found if self.link is None else found + self.link.start
+
+    def encoded(self, inputs: Mapping[str, Tensor]) -> list[Encoded]:
+        """What each encoder gives; for rows without its column, what is learned in its stead."""
+        found: list[Encoded] = [encoder(inputs) for encoder in self.encoders]
+        for place, missing in self.missing.items() if self.missing else ():
+            found[int(place)] = missing(found[int(place)], inputs)
+        return found
 
     def rows_apart(self, scores: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """The members' scores, and the target, as a loss takes them: each member's are rows of their own.

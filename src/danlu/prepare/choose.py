@@ -26,6 +26,7 @@ _TARGET_OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "category": {"missing": "drop", "unseen": "error"},
     "boolean": {"missing": "drop"},
     "number": {"missing": "drop", "indicator": False, "scale": "standard"},
+    "set": {"missing": "drop"},
 }
 # Options with their defaults that a target cannot have otherwise: they would change the truth, or what is decoded.
 _INPUT_OPTIONS: Mapping[str, Mapping[str, Any]] = {
@@ -103,6 +104,7 @@ def choose_columns(frame: pl.DataFrame, recipe: Recipe, missing_values: list[str
     if faults:
         raise RecipeError(faults)
     check_target(chosen[recipe.data.target])
+    check_roles(chosen, recipe.data.target)
     return chosen
 
 
@@ -112,7 +114,18 @@ def said_of(name: str, recipe: Recipe) -> ColumnRecipe:
     by = recipe.prepare.split.by
     if isinstance(by, SplitBy) and name in (by.group, by.column) and said.type is None and name != recipe.data.target:
         return ColumnRecipe(type="ignore")
+    if name == recipe.data.target and (options := told_target(recipe)):
+        return ColumnRecipe(type=said.type, options={**options, **said.options})
     return said
+
+
+def told_target(recipe: Recipe) -> Mapping[str, Any]:
+    """The options that the target has because of the loss: the quantiles that are to be answered."""
+    choice = recipe.train.loss
+    if not isinstance(choice, Choice) or not hasattr(catalog.find("losses", choice.name), "target_options"):
+        return {}
+    options: Mapping[str, Any] = choice.build("losses").target_options
+    return options
 
 
 def check_inputs(chosen: Mapping[str, Chosen], target: str) -> None:
@@ -167,6 +180,19 @@ def check_target(target: Chosen) -> None:
         message = f"the target {target.name} is not used: {target.note or 'data.columns sets it to ignore'}"
         hint = f"name another target, or give {target.name} a type in data.columns"
     raise DataError(message, where=f"column {target.name}", hint=hint)
+
+
+def check_roles(chosen: Mapping[str, Chosen], target: str) -> None:
+    """Raise DataError where an input has a type or an option that only a target can have."""
+    for name, one in chosen.items():
+        if name == target or not (one.type == "tags" or one.options.get("quantiles")):
+            continue
+        what = "of type tags" if one.type == "tags" else "to be answered in quantiles"
+        raise DataError(
+            f"{name} is {what}, which only the target can be; that is {target}",
+            where=f"data.columns.{name}",
+            hint="make it tokens, or ignore" if one.type == "tags" else "take its option quantiles out",
+        )
 
 
 def check_names(frame: Frame, recipe: Recipe) -> None:
@@ -242,11 +268,11 @@ def combined(
 
 
 def _needed(design: Design, name: str, kind: str) -> Mapping[str, Any]:
-    """The options that the encoder which the recipe names for a column needs it to have."""
+    """The options that the fusion, and the encoder which the recipe names for a column, need it to have."""
+    needed: dict[str, Any] = dict(design.fusion.build("fusions").column_options(kind))
     _, choice = encoder_of(design, name, kind)
-    if choice is None or not _needs_options(choice):
-        return {}
-    needed: Mapping[str, Any] = choice.build("encoders").column_options(kind)
+    if choice is not None and _needs_options(choice):
+        needed |= choice.build("encoders").column_options(kind)
     return needed
 
 
@@ -255,9 +281,11 @@ def _needs_options(choice: Choice) -> bool:
 
 
 def needing(design: Design) -> dict[str, Any]:
-    """The encoders of a recipe that need their columns to have options: key → name and options, as JSON values."""
+    """What of a recipe's design needs columns to have options, as JSON values: names and options."""
     choices = {key: one for key, one in design.encoders.items() if isinstance(one, Choice)}
-    return {key: [one.name, one.options] for key, one in choices.items() if _needs_options(one)}
+    encoders = {key: [one.name, one.options] for key, one in choices.items() if _needs_options(one)}
+    drops = bool(design.fusion.options.get("modality_dropout"))
+    return {"encoders": encoders} | ({"modality_dropout": True} if drops else {})
 
 
 def _first_place(column: Column, values: pl.Series) -> str:

@@ -29,7 +29,7 @@ from danlu.columns.masking import Masks
 from danlu.columns.schema import Schema
 from danlu.prepare import findings as reports
 from danlu.prepare.cache import cached, partial_folder
-from danlu.prepare.choose import needing
+from danlu.prepare.choose import needing, told_target
 from danlu.prepare.columnar import Columns
 from danlu.prepare.encode import write_raw, write_splits
 from danlu.prepare.filling import filled_findings
@@ -153,7 +153,8 @@ def _sections(recipe: Recipe) -> dict[str, Any]:
         "prepare": recipe.prepare.model_dump(mode="json", exclude={"accept"}),
         "seed": recipe.seed,
         "mask_key": mask_key(recipe),
-        "encoders": needing(recipe.design),
+        **needing(recipe.design),
+        **({"told_target": dict(told)} if (told := told_target(recipe)) else {}),
     }
 
 

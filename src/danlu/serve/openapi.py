@@ -150,7 +150,7 @@ _ERROR: dict[str, Any] = {
 def _row(bundle: Bundle) -> dict[str, Any]:
     schema = bundle.schema
     by = {name: " and ".join(side.key) for side in schema.sides for name in side.names}
-    names = [column.name for column in schema.inputs if column.name not in by]
+    names = [column.name for column in schema.inputs if column.name not in by and not column.optional]
     properties = {column.name: _property(column) for column in schema.inputs}
     for name in by.keys() & properties.keys():
         properties[name]["description"] += f"; looked up by {by[name]} where no row of a request has it"

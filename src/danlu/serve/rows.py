@@ -79,7 +79,7 @@ def rows_frame(rows: Sequence[dict[str, Any]], schema: Schema) -> pl.DataFrame:
     """
     left, keys = _looked_up(rows, schema)
     names = {column.name for column in schema.inputs}
-    columns = [_column(rows, column) for column in schema.inputs if column.name not in left]
+    columns = [_column(rows, column, names) for column in schema.inputs if column.name not in left]
     more = [_scalars(key, _plain(key, _values(rows, key), "a key")) for key in keys if key not in names]
     return pl.DataFrame([*columns, *more])
 
@@ -108,14 +108,29 @@ def _names(schema: Schema) -> list[str]:
     return [*(column.name for column in schema.inputs), *(key for side in schema.sides for key in side.key)]
 
 
-def _column(rows: Sequence[dict[str, Any]], column: FittedColumn) -> pl.Series:
+def _column(rows: Sequence[dict[str, Any]], column: FittedColumn, names: set[str]) -> pl.Series:
     name = column.name
-    values = _values(rows, name)
+    values = _values(_with_nulls(rows, name, names) if column.optional else rows, name)
     if any(field.kind == "image" for field in column.fields):
         return _pictures(name, values)
     if any(field.kind in ("series", "tokens") for field in column.fields):
         return sequences(column, values)
     return _scalars(name, _plain(name, values, f"a {column.type} column"))
+
+
+def _with_nulls(rows: Sequence[dict[str, Any]], name: str, names: set[str]) -> list[dict[str, Any]]:
+    """Rows that may lack a column, with null for it; those that have a key of nearly that name, and of no column, not.
+
+    Args:
+        rows: of a request.
+        name: the column.
+        names: of all input columns.
+    """
+
+    def lacks(row: dict[str, Any]) -> bool:
+        return not _at(row, name)[0] and not nearest(name, [key for key in row if key not in names])
+
+    return [{**row, name: None} if lacks(row) else row for row in rows]
 
 
 def _values(rows: Sequence[dict[str, Any]], name: str) -> list[Any]:

@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from danlu.design.fusion.fusion import Fusion
+
 if TYPE_CHECKING:
     from torch import nn
 
 
 @dataclass(frozen=True, kw_only=True)
-class Concat:
+class Concat(Fusion):
     """All vectors side by side; tokens are averaged first."""
 
     def build(self, widths: Sequence[int]) -> nn.Module:

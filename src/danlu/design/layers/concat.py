@@ -25,11 +25,17 @@ class ConcatFusion(nn.Module):
 
     def forward(self, encoded: Sequence[Encoded]) -> Tensor:
         """(B, D1), (B, T, D2), … → (B, D1 + D2 + …), or (B, M, D1 + D2 + …)."""
-        vectors = [_vector(item) for item in encoded]
-        counts = [vector.shape[1] for vector in vectors if vector.dim() == 3]
-        if counts and len(counts) < len(vectors):
-            vectors = [one if one.dim() == 3 else one.unsqueeze(1).expand(-1, counts[0], -1) for one in vectors]
+        vectors = vectors_of(encoded)
         return vectors[0] if len(vectors) == 1 else torch.cat(vectors, dim=-1)
+
+
+def vectors_of(encoded: Sequence[Encoded]) -> list[Tensor]:
+    """(B, D1), (B, D2), …: tokens as their mean; where one has members, (B, M, D1), …, what has none M times."""
+    vectors = [_vector(item) for item in encoded]
+    counts = [vector.shape[1] for vector in vectors if vector.dim() == 3]
+    if counts and len(counts) < len(vectors):
+        return [one if one.dim() == 3 else one.unsqueeze(1).expand(-1, counts[0], -1) for one in vectors]
+    return vectors
 
 
 def _vector(encoded: Encoded) -> Tensor:
