@@ -59,7 +59,7 @@ FAMILIES = {
         {"epochs": 6, "average": {"name": "swa", "start": 0.3}, "schedule": "constant"}, ("photo",), "grade"
     ),
     "pictures, augmented": Family(
-        {"epochs": 8, "augment": [{"name": "flip", "direction": "both"}, {"name": "mixup", "alpha": 0.8}]},
+        {"epochs": 8, "augment": ["crop", "rand_augment", {"name": "mixup", "alpha": 0.8}]},
         ("x", "photo"),
         "grade",
     ),
