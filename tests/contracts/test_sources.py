@@ -71,6 +71,7 @@ def example(name: str, folder: Path) -> Any:
         "jsonl": FRAME.write_ndjson,
         "parquet": FRAME.write_parquet,
         "npz": lambda path: np.savez(path, x=FRAME["x"].to_numpy(), y=np.array(FRAME["y"].to_list())),
+        "ts": lambda path: path.write_text("@dimensions 1\n@classLabel true a b\n@data\n1,2:a\n3,4:b\n"),
     }
     write[name](path)
     return path.name

@@ -14,7 +14,7 @@ from danlu.columns.schema import Slot
 from danlu.design.encoders.lstm import Lstm
 from danlu.design.encoders.transformer import Transformer
 from danlu.design.layers.attention import Attention
-from danlu.design.layers.lstm import LstmStack
+from danlu.design.layers.recurrent import Recurrent
 from danlu.design.layers.pooling import first_token, last_token, mean_tokens
 from danlu.design.layers.transformer_block import TransformerBlock
 
@@ -44,7 +44,7 @@ def recurrence(layer: nn.LSTM, steps: np.ndarray) -> np.ndarray:
 
 
 def test_one_direction_is_the_recurrence() -> None:
-    stack = LstmStack(3, 5, 1, dropout=0.0, bidirectional=False).double()
+    stack = Recurrent(3, 5, 1, dropout=0.0, bidirectional=False).double()
     steps = RANDOM.normal(size=(2, 7, 3))
     found = stack(torch.from_numpy(steps))
     for row in range(2):
@@ -52,7 +52,7 @@ def test_one_direction_is_the_recurrence() -> None:
 
 
 def test_two_directions_are_the_recurrence_both_ways_and_layers_follow_each_other() -> None:
-    stack = LstmStack(3, 5, 2, dropout=0.0, bidirectional=True).double()
+    stack = Recurrent(3, 5, 2, dropout=0.0, bidirectional=True).double()
     steps = RANDOM.normal(size=(7, 3))
     values = steps
     for ahead, back in zip(stack.forwards, stack.backwards, strict=True):
@@ -64,7 +64,7 @@ def test_two_directions_are_the_recurrence_both_ways_and_layers_follow_each_othe
 
 
 def test_two_directions_are_torchs_own() -> None:
-    stack = LstmStack(3, 5, 2, dropout=0.0, bidirectional=True).double()
+    stack = Recurrent(3, 5, 2, dropout=0.0, bidirectional=True).double()
     other = nn.LSTM(3, 5, 2, batch_first=True, bidirectional=True).double()
     for layer, (ahead, back) in enumerate(zip(stack.forwards, stack.backwards, strict=True)):
         for part, ending in ((ahead, ""), (back, "_reverse")):

@@ -61,6 +61,41 @@ class BatchNorm2d(nn.BatchNorm2d):
             self.running_var.lerp_(variance_C.to(self.running_var.dtype), share)
 
 
+class MaskedBatchNorm(BatchNorm2d):
+    """Batch normalisation whose mean and variance are those of the steps that are there; padding counts for nothing.
+
+    What comes out at padding has no meaning: who goes on multiplies it with the mask.
+    """
+
+    def forward(self, values_BCHW: Tensor, present_B1H1: Tensor | None = None) -> Tensor:
+        """(B, C, H, W) → (B, C, H, W).
+
+        Args:
+            values_BCHW: H are steps; W is 1 for plain series.
+            present_B1H1: 1 for steps that are there, 0 for padding; None where all are.
+        """
+        if present_B1H1 is None or not self.training:
+            return super().forward(values_BCHW)
+        wide, present = values_BCHW.to(torch.float32), present_B1H1.to(torch.float32)
+        here = present.sum().view(1) * values_BCHW.shape[3]
+        totals = self._total(torch.cat([(wide * present).sum((0, 2, 3)), here]))
+        count = totals[-1]
+        if count.item() < 2:  # one value has no variance
+            kept = (self.running_mean, self.running_var, self.weight, self.bias)
+            return functional.batch_norm(values_BCHW, *kept, training=False, eps=self.eps)
+        mean_C = totals[:-1] / count
+        centred = (wide - mean_C[:, None, None]) * present
+        variance_C = self._total(centred.square().sum((0, 2, 3))) / count
+        self._remember(mean_C.detach(), variance_C.detach() * (count / (count - 1)).detach())
+        scale_C = (variance_C + self.eps).rsqrt() * self.weight
+        found = centred * scale_C[:, None, None] + self.bias[:, None, None]
+        return found.to(values_BCHW.dtype)
+
+    def _total(self, values: Tensor) -> Tensor:
+        """The sum over all workers."""
+        return values if self.add is None else _summed(values, self.add)
+
+
 class _Summed(torch.autograd.Function):
     """The sum over all workers. Each of them uses it, so its gradient is the sum of theirs."""
 

@@ -51,7 +51,8 @@ class MissingToken(nn.Module):
             return Encoded(torch.where(there_B[:, None], values, token_D))
         is_first_T = torch.arange(values.shape[1], device=values.device) == 0
         mask_BT = is_first_T | there_B[:, None] if encoded.mask is None else encoded.mask
-        mask_BT = torch.where(there_B[:, None], mask_BT, is_first_T)
+        # Not by `torch.where`: ONNX Runtime has none for truth values.
+        mask_BT = (there_B[:, None] & mask_BT) | (~there_B[:, None] & is_first_T)
         return Encoded(torch.where(there_B[:, None, None], values, token_D), mask_BT)
 
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from danlu.columns.schema import Slot
+from danlu.design.layers.dense import Linear, linear
 
 Pooling = Literal["mean", "first", "last"]
 
@@ -40,6 +42,39 @@ def last_token(values_BTD: Tensor, mask_BT: Tensor | None) -> Tensor:
     place_B = (mask_BT.sum(dim=1) - 1).clamp(min=0)
     place_B1D = place_B.view(-1, 1, 1).expand(-1, 1, values_BTD.shape[2])
     return values_BTD.gather(1, place_B1D).squeeze(1) * mask_BT[:, :1].to(values_BTD.dtype)
+
+
+class AttentionPooling(nn.Module):
+    """The mean of the tokens, each weighed by what it says; (B, T, D) → (B, D).
+
+        a = softmax over the tokens that are there of uᵀ tanh(W x_t + b);  y = Σ_t a_t x_t
+
+    0 where no token is there. u starts near 0: at first all weigh nearly the same.
+    Source: Yang et al., "Hierarchical Attention Networks for Document Classification", 2016 (section 2.2).
+
+    Args:
+        width: D.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.hidden = linear(width, width)
+        self.score = Linear(width, 1, bias=False)  # a bias would change no weight
+        nn.init.normal_(self.score.weight, std=1e-3)
+
+    def forward(self, values_BTD: Tensor, mask_BT: Tensor | None) -> Tensor:
+        """(B, D), in the precision of the weights.
+
+        Args:
+            values_BTD: finite, padding too.
+            mask_BT: bool, True for tokens that are there; None where all are.
+        """
+        values_BTD = values_BTD.to(self.hidden.weight.dtype)
+        scores_BT = self.score(torch.tanh(self.hidden(values_BTD))).squeeze(2)
+        if mask_BT is None:
+            return (torch.softmax(scores_BT, dim=1).unsqueeze(1) @ values_BTD).squeeze(1)
+        weights_BT = torch.softmax(scores_BT.masked_fill(~mask_BT, -1e4), dim=1) * mask_BT.to(scores_BT.dtype)
+        return (weights_BT.unsqueeze(1) @ values_BTD).squeeze(1)
 
 
 POOLINGS = {"mean": mean_tokens, "first": first_token, "last": last_token}

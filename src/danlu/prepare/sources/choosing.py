@@ -12,12 +12,13 @@ from danlu.prepare.sources.hugging_face import is_hugging_face
 from danlu.prepare.sources.idx import is_idx
 from danlu.prepare.sources.packing import files_in
 from danlu.prepare.sources.table import PICTURES
+from danlu.prepare.sources.ts import pair_in
 
 SUFFIXES = {
     ".csv": "csv", ".tsv": "csv", ".tab": "csv", ".txt": "csv", ".data": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl",
     ".json": "jsonl", ".parquet": "parquet", ".pq": "parquet", ".arrow": "parquet", ".feather": "parquet",
     ".ipc": "parquet", ".npz": "npz", ".db": "sql", ".sqlite": "sql", ".sqlite3": "sql",
-    ".xlsx": "excel", ".xls": "excel", ".xlsb": "excel", ".ods": "excel",
+    ".ts": "ts", ".conll": "conll", ".xlsx": "excel", ".xls": "excel", ".xlsb": "excel", ".ods": "excel",
 }  # fmt: skip
 _PICTURE_NAME = re.compile(
     r"[^:]*\.(?:" + "|".join(suffix[1:] for suffix in PICTURES) + r")\Z", re.IGNORECASE | re.DOTALL
@@ -37,6 +38,8 @@ def choose_reader(path: Path) -> str:
     if path.is_dir():
         if any(is_idx(one) for one in path.iterdir()):
             return "idx"
+        if pair_in(path):
+            return "ts"
         return "hugging_face" if is_hugging_face(path) else "image_folder"
     if is_idx(path):
         return "idx"

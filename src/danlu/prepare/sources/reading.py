@@ -28,6 +28,7 @@ from danlu.prepare.sources.joining import Joining
 from danlu.prepare.sources.remote import fetch
 from danlu.prepare.sources.sql import Sql
 from danlu.prepare.sources.table import PICTURES, InPieces, Rows, Source, Table, located
+from danlu.prepare.sources.ts import pair_in
 from danlu.recipe.addresses import is_remote
 from danlu.recipe.schema import Data
 
@@ -156,7 +157,7 @@ def _tables_in(folder: Path) -> list[Path]:
     inside = sorted(folder.iterdir())
     files = [one for one in inside if one.is_file() and not one.name.startswith(".")]
     tables = [one for one in files if suffix_of(one) in SUFFIXES and suffix_of(one) != ".txt" and not is_idx(one)]
-    if any(is_idx(one) for one in files) or is_hugging_face(folder) or is_image_folder(folder):
+    if any(is_idx(one) for one in files) or pair_in(folder) or is_hugging_face(folder) or is_image_folder(folder):
         return []
     parts = [one for one in inside if one.is_dir() and _is_partition(one.name)]
     return [*tables, *(table for one in parts for table in _tables_in(one))]

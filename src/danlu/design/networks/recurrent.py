@@ -1,4 +1,4 @@
-"""Long short-term memory over a series or a sequence of tokens.
+"""Recurrent layers over a series or a sequence of tokens.
 
 Shapes: B batch, T steps, C channels, D width.
 """
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 from danlu.columns.schema import Slot
-from danlu.design.layers.lstm import LstmStack
-from danlu.design.layers.pooling import mean_tokens, steps_and_mask
+from danlu.design.layers.pooling import AttentionPooling, mean_tokens, steps_and_mask
+from danlu.design.layers.recurrent import Recurrent
 from danlu.design.layers.tokens import token_embedding
 from danlu.design.network import Encoded
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from danlu.design.encoders.lstm import Lstm
 
 
-class LstmEncoder(nn.Module):
-    """(B, T, C) float32 or (B, T) int32 → (B, D)."""
+class RecurrentEncoder(nn.Module):
+    """(B, T, C) float32 or (B, T) int32 → (B, D), or (B, T, D) with its mask."""
 
     def __init__(self, options: Lstm, slot: Slot) -> None:
         super().__init__()
@@ -30,16 +30,27 @@ class LstmEncoder(nn.Module):
         # Of deviation 1, so that the gates see numbers of the size that a scaled series has.
         self.embedding = token_embedding(slot.field, options.width, std=1.0) if is_tokens else None
         in_dim = options.width if is_tokens else slot.field.shape[1] - slot.field.masked
-        self.stack = LstmStack(
-            in_dim, options.width, options.num_layers, dropout=options.dropout, bidirectional=options.bidirectional
+        self.stack = Recurrent(
+            in_dim,
+            options.width,
+            options.num_layers,
+            cell=options.cell,
+            dropout=options.dropout,
+            bidirectional=options.bidirectional,
+            attention=options.attention,
         )
         self.width = self.stack.width
+        self.attention = AttentionPooling(self.width) if options.pooling == "attention" else None
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Encoded:
-        """(B, T, C) or (B, T) → (B, D)."""
+        """(B, T, C) or (B, T) → (B, D), or (B, T, D) with its mask."""
         steps, mask_BT = steps_and_mask(self.slot, inputs[self.slot.input])
         values_BTC = steps if self.embedding is None else self.embedding(steps)
         states_BTD = self.stack(values_BTC, mask_BT)
+        if self.pooling == "none":
+            return Encoded(states_BTD, mask_BT)
+        if self.attention is not None:
+            return Encoded(self.attention(states_BTD, mask_BT))
         if self.pooling == "mean":
             return Encoded(mean_tokens(states_BTD, mask_BT))
         return Encoded(self.stack.last(states_BTD, mask_BT))
