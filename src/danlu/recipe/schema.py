@@ -186,8 +186,9 @@ class Recipe(Section):
 
     def based(self, folder: Path) -> Self:
         """The same recipe with its relative paths beginning at `folder`."""
-        copy = self.model_copy()
-        copy._base = Path(folder).absolute()
+        base = Path(folder).absolute()
+        copy = self.model_copy(update={"design": self.design.based(base)})
+        copy._base = base
         return copy
 
     def folded(self, number: int, of: int, repeat: int = 0, inner: Mapping[str, int] | None = None) -> Self:

@@ -419,6 +419,18 @@ class Design(Section):
     fusion: Annotated[Choice, Component("fusions", default="concat")] = Choice(name="concat")
     head: Annotated[Choice, Component("heads", default="default")] | None = None
 
+    def based(self, folder: Path) -> Self:
+        """The same with the relative paths of encoders' files, where there are such, beginning at `folder`."""
+        placed = {key: _based(one, folder) if isinstance(one, Choice) else one for key, one in self.encoders.items()}
+        return self if placed == self.encoders else self.model_copy(update={"encoders": placed})
+
+
+def _based(choice: Choice, folder: Path) -> Choice:
+    names: tuple[str, ...] = getattr(catalog.find("encoders", choice.name), "paths", ())
+    there = {name: folder / Path(choice.options[name]).expanduser() for name in names if choice.options.get(name)}
+    found = {name: str(path) for name, path in there.items() if path.exists()}
+    return choice.model_copy(update={"options": {**choice.options, **found}}) if found else choice
+
 
 def encoder_of(section: Design, name: str, type: str) -> tuple[str, Choice | None]:
     """The encoder that a recipe names for one column: by its name, else by its type, else by `*`.

@@ -13,6 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from danlu.design.strides import EVEN, Stride, strides
 from danlu.train.groups import ORDER, Group, half_parameters, parameter_groups
 
 _ALIGN = 32  # numbers: a cache line of bf16, two of fp32
@@ -27,12 +28,14 @@ class Region:
         start: its first number.
         stop: one past its last, padding included.
         matrices: (start, rows, columns) of each weight there, from the region's start; only of the group `hidden`.
+        stride: how far they are moved.
     """
 
     group: Group
     start: int
     stop: int
     matrices: tuple[tuple[int, int, int], ...]
+    stride: Stride = EVEN
 
 
 class FlatParameters:
@@ -59,9 +62,8 @@ class FlatParameters:
         stretches: list[tuple[int, int]] = []
         regions: list[Region] = []
         end = 0
-        for group in ORDER:
+        for group, stride, own in _alike(groups, strides(network)):
             start, matrices = end, []
-            own = [name for name in groups if groups[name] == group]
             for name in sorted(own, key=lambda name: name not in half):
                 parameter = self._parameters[name]
                 self.places[name] = (end, end + parameter.numel())
@@ -71,7 +73,7 @@ class FlatParameters:
                 if name in half:
                     _lengthen(stretches, self.places[name][0], end)
             if end > start:
-                regions.append(Region(group, start, end, tuple(matrices)))
+                regions.append(Region(group, start, end, tuple(matrices), stride))
         self.regions = tuple(regions)
         first = self._parameters[next(iter(groups))]
         self.values = torch.zeros(end, device=first.device, dtype=first.dtype)
@@ -154,6 +156,17 @@ class FlatParameters:
             if stop > start
         ]
         return sorted(found, key=lambda item: -item[1] if item[1] == item[1] else -torch.inf)[:count]
+
+
+def _alike(groups: Mapping[str, Group], uneven: Mapping[str, Stride]) -> Iterator[tuple[Group, Stride, list[str]]]:
+    """The parameters in the order they lie: by group, and in it by how far they are moved."""
+    for group in ORDER:
+        own: dict[Stride, list[str]] = {}
+        for name in groups:
+            if groups[name] == group:
+                own.setdefault(uneven.get(name, EVEN), []).append(name)
+        for stride, names in own.items():
+            yield group, stride, names
 
 
 def _lengthen(stretches: list[tuple[int, int]], start: int, stop: int) -> None:

@@ -61,13 +61,14 @@ def half_parameters(network: nn.Module) -> frozenset[str]:
 
     Those of linear, convolutional and recurrent layers, biases included, but not of the output layer: its products are
     small, and what a loss takes is to be exact. A layer of which a part is fixed stays as it is: its weights would be
-    of two precisions.
+    of two precisions. So does all of a module with the class attribute `exact`, whose layers take what they are given.
     """
     output = output_layer(network)
+    exact = tuple(f"{path}." for path, module in network.named_modules() if getattr(type(module), "exact", False))
     return frozenset(
         f"{path}.{name}" if path else name
         for path, module in network.named_modules()
-        if isinstance(module, (*_WHOLE_MATRIX, nn.RNNBase)) and path != output
+        if isinstance(module, (*_WHOLE_MATRIX, nn.RNNBase)) and path != output and not path.startswith(exact)
         if all(parameter.requires_grad for parameter in module.parameters(recurse=False))
         for name, _ in module.named_parameters(recurse=False)
     )

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from danlu.base.progress import Task as ProgressTask
 from danlu.design.network import Network
+from danlu.design.strides import strides
 from danlu.prepare.prepared import Finding, Split
 from danlu.recipe.schema import Train
 from danlu.tasks.losses import Loss
@@ -118,6 +119,8 @@ class Loop:
             if self.workers.sharded
             else FlatParameters(self.network, self.engine.precision)
         )
+        parameters = dict(self.network.named_parameters())
+        self.asleep = [(parameters[name], one.thaw) for name, one in strides(self.network).items() if one.thaw]
         self.slots = {name: torch.zeros_like(self.flat.values) for name in self.optimizer.slots}
         decay_all = self.section.decay == "all"
         self.segments = segments(self.flat, self.slots, self.optimizer, decay_all=decay_all)
@@ -196,8 +199,10 @@ class Loop:
 
     def epoch(self) -> None:
         """The steps of the epoch under way that are left."""
-        self.network.train()
         at = self.position
+        for parameter, thaw in self.asleep:
+            parameter.requires_grad_(thaw <= at.epoch)
+        self.network.train()
         for batch in self.batches(at.epoch, self.plan.step_rows, at.step):
             if at.count >= self.plan.total_steps:
                 break
@@ -284,8 +289,11 @@ class Loop:
                 norm = squares[0].sqrt()
             self.flat.gradients.mul_((self.section.clip_norm / (norm + 1e-6)).clamp(max=1.0))
         with torch.no_grad():
+            count, epoch = self.position.count, self.plan.steps_per_epoch
             for segment in self.segments:
-                self.optimizer.step(segment, lr, self.position.count + 1)
+                begun = segment.thaw * epoch
+                if count >= begun:
+                    self.optimizer.step(segment, lr * segment.scale, count + 1 - begun)
             self.flat.refresh()
             if self.average and self.average.each_step:
                 self._average(self.average)

@@ -18,6 +18,7 @@ from pydantic import Strict
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from danlu.design.strides import Stride
     from danlu.train.flat import FlatParameters
 
 Beta = Annotated[float, Ge(0), Lt(1)]
@@ -35,6 +36,8 @@ class Segment:
         count: () the steps taken, as the fused kernels want them.
         matrices: (start, rows, columns) of the hidden matrices of which it is made; empty where it is stepped number by
             number.
+        scale: what the step size is multiplied by.
+        thaw: the epoch, from 0, before which it is not stepped.
     """
 
     values: Tensor
@@ -43,6 +46,8 @@ class Segment:
     decay: bool
     count: Tensor
     matrices: tuple[tuple[int, int, int], ...] = ()
+    scale: float = 1.0
+    thaw: int = 0
 
 
 class Optimizer(Protocol):
@@ -300,14 +305,14 @@ def segments(
         optimizer: what will step them.
         decay_all: decay biases, norms and embeddings as well.
     """
-    found: list[tuple[int, int, bool, tuple[tuple[int, int, int], ...]]] = []
+    found: list[tuple[int, int, bool, Stride, tuple[tuple[int, int, int], ...]]] = []
     for region in flat.regions:
         decay = bool(optimizer.weight_decay) and (decay_all or region.group != "rest")
         matrices = region.matrices if optimizer.by_matrix else ()
-        if found and found[-1][2:] == (decay, matrices) == (decay, ()):
-            found[-1] = (found[-1][0], region.stop, decay, ())
+        if found and found[-1][2:] == (decay, region.stride, matrices) == (decay, region.stride, ()):
+            found[-1] = (found[-1][0], region.stop, decay, region.stride, ())
         else:
-            found.append((region.start, region.stop, decay, matrices))
+            found.append((region.start, region.stop, decay, region.stride, matrices))
     return [
         Segment(
             flat.values[start:stop],
@@ -316,6 +321,8 @@ def segments(
             decay,
             flat.values.new_zeros(()),
             matrices,
+            stride.scale,
+            stride.thaw,
         )
-        for start, stop, decay, matrices in found
+        for start, stop, decay, stride, matrices in found
     ]

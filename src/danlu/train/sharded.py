@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from danlu.design.layers.transformer_block import TransformerBlock
 from danlu.design.network import Network
 from danlu.train.flat import FlatParameters, Region
-from danlu.train.groups import ORDER, parameter_groups
+from danlu.train.groups import parameter_groups
 from danlu.train.workers import Workers
 
 _ALIGN = 32
@@ -57,14 +57,14 @@ class ShardedParameters(FlatParameters):
         self.places: dict[str, tuple[int, int]] = {}
         self.parts: dict[str, Part] = {}
         regions, end = [], 0
-        for group in ORDER:
+        for region in whole.regions:
             start = end
-            for name in (name for name in whole.places if groups[name] == group):
+            for name in (name for name, place in whole.places.items() if region.start <= place[0] < region.stop):
                 part = _part(whole.places[name], shapes[name], workers, end)
                 self.parts[name], self.places[name] = part, part.here
                 end += -(-(part.here[1] - part.here[0]) // _ALIGN) * _ALIGN
             if end > start:
-                regions.append(Region(group, start, end, ()))
+                regions.append(Region(region.group, start, end, (), region.stride))
         self.regions = tuple(regions)
         first = next(iter(self._parameters.values()))
         self.values = torch.zeros(end, device=first.device, dtype=first.dtype)

@@ -22,6 +22,7 @@ from danlu.prepare.prepared import Finding
 from danlu.prepare.start import Start, read_start
 from danlu.recipe.schema import Recipe
 from danlu.train.groups import output_layer
+from danlu.train.pretrained import take_checkpoints
 
 
 def begin(recipe: Recipe, network: Network) -> tuple[str, list[Finding]]:
@@ -31,12 +32,14 @@ def begin(recipe: Recipe, network: Network) -> tuple[str, list[Finding]]:
         What changes with those weights, "" without any; and what was noticed.
 
     Raises:
-        RecipeError: nothing is there to start from, nothing of it fits, or a pattern of `train.freeze` fits nothing.
+        RecipeError: nothing is there to start from, nothing of it fits, a checkpoint cannot be read, or a pattern of
+            `train.freeze` fits nothing.
     """
+    findings = take_checkpoints(recipe, network)
     start = read_start(recipe)
     if start is None:
-        return "", []
-    findings = take_weights(recipe, network, start)
+        return "", findings
+    findings += take_weights(recipe, network, start)
     freeze(recipe, network)
     return start.hash, findings
 
