@@ -21,6 +21,7 @@ from danlu.base.runs import Run
 from danlu.bundle.writing import BundleParts, write_bundle
 from danlu.compress.variant import Variant, Variants
 from danlu.deploy.card import CardParts, write_card
+from danlu.deploy.checkpoints import checkpoint_facts, released_network
 from danlu.deploy.parity import Parity, Reference, Served, compare, differences, serve_rows
 from danlu.deploy.requirements import Row, choose, requirement_rows, test_drop
 from danlu.design.trained import Trained
@@ -28,7 +29,7 @@ from danlu.evaluate.scores import Scores
 from danlu.prepare.prepared import Prepared
 from danlu.recipe.schema import Recipe
 from danlu.recipe.writing import resolved_yaml
-from danlu.tasks.task import Task
+from danlu.tasks.task import Answers, Task
 
 
 @dataclass(frozen=True)
@@ -139,12 +140,13 @@ def _refusing(bundle: Path) -> Iterator[None]:
 def _parts(release: _Release, variant: Variant) -> BundleParts:
     """All of the bundle but proof and card."""
     assert variant.path is not None
+    weights, network = released_network(release.trained, release.folder)
     return BundleParts(
         name=str(release.recipe.name),
         schema=release.prepared.schema,
         model=variant.path,
-        weights=release.trained.weights,
-        network=dict(release.trained.network.description),
+        weights=weights,
+        network=network,
         recipe=resolved_yaml(release.recipe),
         scorecard=release.scores.to_json(),
         variant=variant.name,
@@ -182,7 +184,7 @@ def _served(release: _Release, parts: BundleParts, metrics: list[str]) -> Served
         shutil.rmtree(scratch, ignore_errors=True)
     answers = release.task.answers(found["outputs"])
     scores = {name: math.nan if value is None else value for name, value in found.pop("metrics").items()}
-    return Served(classes=None if answers.probabilities is None else answers.values, metrics=scores, **found)
+    return Served(classes=_classes(answers), metrics=scores, **found)
 
 
 def _reference(release: _Release, variant: Variant) -> Reference:
@@ -193,12 +195,17 @@ def _reference(release: _Release, variant: Variant) -> Reference:
     return Reference(
         name="the trained network" if whole else f"{variant.name} when it was measured",
         outputs=outputs,
-        classes=None if answers.probabilities is None else answers.values,
+        classes=_classes(answers),
         metrics={name: scores.value(name) for name in scores.metrics["test"]} if whole else variant.scores["test"],
         source_rows=release.prepared.split("test").rows,
         task=release.task,
         encoded=release.prepared.split("test").target,
     )
+
+
+def _classes(answers: Answers) -> np.ndarray | None:
+    """What the answers say where they are no numbers."""
+    return None if np.issubdtype(answers.values.dtype, np.floating) else answers.values
 
 
 def _trained_outputs(release: _Release) -> np.ndarray:
@@ -252,6 +259,7 @@ def _finished_parts(
             "seed": str(release.recipe.seed),
             "weights": f"SHA-256 {trained.weights_hash}",
             "best epoch": str(trained.best_epoch),
+            **checkpoint_facts(trained.network.description),
             **{f"training: {name}": str(value) for name, value in facts.items()},
         },
         licence=parts.licence,

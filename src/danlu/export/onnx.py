@@ -34,6 +34,9 @@ class Onnx:
             ExportError: the network has an operation that ONNX cannot express.
             StorageError: the file cannot be written.
         """
+        from danlu.design.layers.lora import merged
+
+        network = merged(network)
         model = written(network)
         if model is None:
             _trace(network, path)

@@ -63,6 +63,7 @@ class Pretrained:
             and with `none` all tokens.
         config: the architecture; filled in from the checkpoint.
         weights: a hash of the checkpoint's weights; filled in from it.
+        licence: as the checkpoint states it; filled in from it.
     """
 
     joins: ClassVar[bool] = False
@@ -83,6 +84,7 @@ class Pretrained:
     pooling: Literal["mean", "first", "last", "pooler", "none"] = "mean"
     config: dict[str, Any] | None = None
     weights: str = ""
+    licence: str = ""
 
     def described(self, place: str) -> Pretrained:
         """The same with architecture and hash of its checkpoint: with them it is built where the folder is not.
@@ -107,7 +109,8 @@ class Pretrained:
         if self.config is not None:
             return self
         found = self.found(place)
-        return replace(self, checkpoint=found.name, config=found.config, weights=found.hash)
+        told = {"config": found.config, "weights": found.hash, "licence": found.licence or ""}
+        return replace(self, checkpoint=found.name, **told)  # type: ignore[arg-type]
 
     def found(self, place: str) -> Checkpoint:
         """The checkpoint. Raises RecipeError where there is none that can be used."""

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import copy
 import math
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from danlu.design.layers.dropout import Dropout
+
+Module = TypeVar("Module", bound=nn.Module)
 
 
 class LoraLinear(nn.Linear):
@@ -62,7 +65,7 @@ def has_lora(network: nn.Module) -> bool:
     return any(isinstance(module, LoraLinear) for module in network.modules())
 
 
-def merged(network: nn.Module) -> nn.Module:
+def merged(network: Module) -> Module:
     """A network in which all small matrices are added to those they stand beside; the same one where there are none."""
     if not has_lora(network):
         return network
