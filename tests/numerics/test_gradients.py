@@ -145,7 +145,7 @@ def test_bf16_leaves_the_network_in_fp32_and_its_output_layer_untouched(tmp_path
     loop.start()
     seen = {name: value.dtype for name, value in loop.network.named_parameters()}
     assert seen["encoders.0.dense.layers.0.weight"] == torch.bfloat16
-    assert seen["head.0.weight"] == seen["encoders.0.categories.weight"] == torch.float32
+    assert seen["head.0.weight"] == seen["encoders.0.table.categories.weight"] == torch.float32
     with loop.flat.full():
         assert {value.dtype for value in loop.network.parameters()} == {torch.float32}
     with settled(loop.engine), Quiet().task("train") as task:

@@ -155,7 +155,7 @@ def test_norms_biases_and_embeddings_are_not_decayed(name: str) -> None:
     network = design(recipe(design={"head": {"num_layers": 1, "width": 8}}), schema(frame()))
     groups = parameter_groups(network)
     assert {name for name, group in groups.items() if group == "matrix"} == {
-        "encoders.0.numbers.weight",  # a matrix for each number, stacked
+        "encoders.0.table.numbers.weight",  # a matrix for each number, stacked
         "head.1.weight",  # the output layer
     }
     assert {name for name, group in groups.items() if group == "hidden"} == {
@@ -165,9 +165,11 @@ def test_norms_biases_and_embeddings_are_not_decayed(name: str) -> None:
     }
     matrices = {name for name, group in groups.items() if group != "rest"}
     assert decayed(optimizer, network) == matrices
-    assert {"encoders.0.missing", "encoders.0.categories.weight", "encoders.0.numbers.frequency"} <= set(
-        groups
-    ) - matrices
+    assert {
+        "encoders.0.table.missing",
+        "encoders.0.table.categories.weight",
+        "encoders.0.table.numbers.frequency",
+    } <= set(groups) - matrices
     assert decayed(optimizer, network, decay_all=True) == set(groups)
     assert decayed(catalog.find("optimizers", name)(weight_decay=0.0), network, decay_all=True) == set()
 

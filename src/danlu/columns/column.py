@@ -48,6 +48,9 @@ class Field:
             that are there and 0 for padding; of tokens padding is code 0 anyhow. Padding stands at the end.
         padding: of tokens, the id that padding has in the tokenizer's own table: it and id 0 change places, all other
             codes are ids; -1 where that has none, and every code is its id plus one.
+        families: of tokens, for each code the number of its family, words that begin alike, from 1; 0 for those without
+            one. Empty where there are none.
+        apart: of tokens, whether most are single characters, which say little without their neighbours.
         optional: whether rows may lack an image, a series or tokens, for which a network then learns what stands in
             their place. Series and tokens must be masked: a row that lacks them is all padding. An image's column also
             has a scalar "missing", 1 where there is none.
@@ -61,6 +64,9 @@ class Field:
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     masked: bool = False
+    padding: int = 0
+    families: tuple[int, ...] = ()
+    apart: bool = False
     edges: tuple[float, ...] = ()
     optional: bool = False
 

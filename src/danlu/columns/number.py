@@ -13,8 +13,9 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import polars as pl
-from annotated_types import Gt
+from annotated_types import Gt, Lt, MinLen
 
+from danlu.columns.bins import bin_edges
 from danlu.columns.column import Arrays, Field, State
 from danlu.columns.fault import bad_value, check_fill, no_values, wrong_dtype, wrong_option
 from danlu.columns.outliers import LIMITS, SHARES, count_outside, find_bounds
@@ -102,6 +103,7 @@ class NumberState(State):
         scores: (Q,) float64 normal scores of those.
         bounds: the lowest and highest value that is no outlier; empty where `outliers` is `none`.
         num_outside: training rows below and above those.
+        edges: (E,) increasing, scaled as values are: bins of about as many training rows each.
     """
 
     fill: float
@@ -111,6 +113,7 @@ class NumberState(State):
     scores: np.ndarray | tuple[()] = ()
     bounds: tuple[float, ...] = ()
     num_outside: tuple[int, int] = (0, 0)
+    edges: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +135,8 @@ class Number:
             deviations from the mean), `quantile` (such a share of the rows at each end) or `isolation_forest` (what
             scikit-learn's forest sets apart most readily, such a share of the rows in all).
         outlier_limit: how many, or which share; 1.5, 3, 0.01 and 0.01 where none is given.
+        quantiles: of a target, the quantiles that are answered, rising; `train.loss: {name: quantile, quantiles: …}`
+            says it.
     """
 
     state_type: ClassVar[type[State]] = NumberState
@@ -144,6 +149,7 @@ class Number:
         "outliers",
         "outlier_rule",
         "outlier_limit",
+        "quantiles",
     )
     missing: Literal["drop", "constant", "mean", "median", "most_frequent"] = "median"  # the median bears outliers
     fill: float | None = None
@@ -153,6 +159,7 @@ class Number:
     outliers: Literal["none", "clip", "mark"] = "none"
     outlier_rule: Literal["iqr", "z_score", "quantile", "isolation_forest"] = "iqr"
     outlier_limit: Annotated[float, Gt(0)] | None = None
+    quantiles: Annotated[tuple[Annotated[float, Gt(0), Lt(1)], ...], MinLen(2)] | None = None
 
     def parse(self, values: pl.Series) -> pl.Series:
         """Values as (N,) float64, NaN as null. Raises DataError for what is not a finite number."""
@@ -195,10 +202,14 @@ class Number:
         if not np.isfinite(scale.figures).all():
             raise wrong_option(values, "the values are too large to be scaled", "divide them, or set scale to log")
         fill = self._fill(known)
-        return NumberState(fill, marks, scale.figures, scale.quantiles, scale.scores, bounds, num_outside)
+        edges = _apart(scale.apply(bin_edges(known)))
+        return NumberState(fill, marks, scale.figures, scale.quantiles, scale.scores, bounds, num_outside, edges)
 
     def _check(self, values: pl.Series) -> None:
         check_fill(values, self.missing, self.fill)
+        if self.quantiles and list(self.quantiles) != sorted(set(self.quantiles)):
+            told = ", ".join(f"{one:g}" for one in self.quantiles)
+            raise wrong_option(values, f"the quantiles {told} do not rise", "write them in order, each once")
         if self.outlier_limit is None:
             return
         if self.outliers == "none":
@@ -243,7 +254,7 @@ class Number:
     def fields(self, state: NumberState) -> tuple[Field, ...]:
         """The "value", "missing" where the training rows have missing values, "outlier" where they have outliers."""
         names = ["value"] + ["missing"] * state.marks_missing + ["outlier"] * self._marks_outliers(state)
-        return tuple(Field(name, "scalar") for name in names)
+        return tuple(Field(name, "scalar", edges=state.edges if name == "value" else ()) for name in names)
 
     def _marks_outliers(self, state: NumberState) -> bool:
         return self.outliers == "mark" and any(state.num_outside)
@@ -278,6 +289,12 @@ class Number:
     def drops(self, values: pl.Series) -> np.ndarray:
         """(N,) bool, True where the value is missing and `missing` is `drop`."""
         return values.is_null().to_numpy() if self.missing == "drop" else np.zeros(len(values), bool)
+
+
+def _apart(edges: np.ndarray) -> tuple[float, ...]:
+    """Those that float32, which encoded values are in, tells apart."""
+    rounded = np.unique(edges.astype(np.float32))
+    return tuple(rounded.tolist()) if len(rounded) > 1 else ()
 
 
 def _remedy(name: str) -> str:

@@ -20,7 +20,7 @@ from danlu.design.layers.concat import ConcatFusion
 from danlu.design.layers.dropout import Dropout, dropped
 from danlu.design.network import Network
 from danlu.design.networks.mlp import MlpEncoder
-from danlu.tasks.losses import Loss, score_gradient
+from danlu.tasks.losses import Loss, row_weights, score_gradient
 from danlu.train.batches import Batch
 from danlu.train.flat import FlatParameters
 from danlu.train.gradients import Still, passes, step_weight
@@ -186,10 +186,10 @@ class Dense:
         if self.embeds:
             self.flat.gradients.zero_()
         if len(batch.rows) <= self.part_rows and self.sharing is None:
-            total = self._part(batch, step_weight(batch, self.class_weights), more=False)
+            total = self._part(batch, step_weight(batch, row_weights(self.loss, self.class_weights)), more=False)
         else:
             total = 0.0
-            parts = passes(batch, self.class_weights, self.part_rows, self.sharing)
+            parts = passes(batch, row_weights(self.loss, self.class_weights), self.part_rows, self.sharing)
             for place, (part, divisor) in enumerate(parts):
                 total += self._part(part, divisor, more=place > 0)
                 if self.sharing is None and not math.isfinite(total):
@@ -205,17 +205,17 @@ class Dense:
             chain = self.chains[num_rows] = Chain(self.network, self.encoder, num_rows, embeds=self.embeds)
         if self.embeds:
             with torch.enable_grad():
-                front = self.encoder.embed(part.inputs)
+                front = self.encoder.table(part.inputs)
             scores = chain.forward(front.detach())
         else:
-            scores = chain.forward(self.encoder.embed(part.inputs))
+            scores = chain.forward(self.encoder.table(part.inputs))
         target = part.target
         if self.link is not None:
             scores, target = scores + self.link.start, self.link.counts(target)
         loss, gradient = score_gradient(self.loss, scores, target, self.class_weights, divisor)
         back = chain.backward(gradient, more=more)
         if self.embeds:
-            front.backward(back)  # type: ignore[no-untyped-call]
+            front.backward(back)
         return loss
 
 

@@ -63,7 +63,7 @@ def fit(
 
     def work(these: Processes) -> None:
         if these.rank == ends:
-            network.encoders[0].numbers.register_forward_hook(Kill(4))
+            network.encoders[0].table.numbers.register_forward_hook(Kill(4))
         train_together(asked, network, data, run, training_inputs(asked, network, data)[0], these)
 
     return together(workers, work, folder / f"store-{len(list(folder.glob('store-*')))}", sharded=sharded)

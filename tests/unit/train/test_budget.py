@@ -131,7 +131,7 @@ def test_a_run_that_goes_on_takes_the_recorded_steps(tmp_path: Path, stop: int) 
     record = (tmp_path / "whole/train/budget.json").read_text()
     broken = loop_with(tmp_path / "broken", 20.0, Clock(0.1, slow_after=60, slow=3.0), checkpoints={"every_s": 0})
     (tmp_path / "broken/train/budget.json").write_text(record)
-    broken.network.encoders[0].numbers.register_forward_hook(StopsAfter(stop))
+    broken.network.encoders[0].table.numbers.register_forward_hook(StopsAfter(stop))
     with pytest.raises(Stopped):
         run(broken)
     again = run(loop_with(tmp_path / "broken", 20.0, Clock(1e-6)))

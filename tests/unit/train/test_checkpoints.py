@@ -54,7 +54,7 @@ def fit(folder: Path, stop: int | None = None, progress: Quiet | None = None, **
     asked, data = recipe(train=section), prepared(folder / "data", "sold", ("x", "city"))
     network = design(asked, data.schema)
     if stop is not None:
-        network.encoders[0].numbers.register_forward_hook(StopsAfter(stop))
+        network.encoders[0].table.numbers.register_forward_hook(StopsAfter(stop))
     return train(asked, network, data, Run(folder / "run", progress or Quiet()))
 
 

@@ -39,7 +39,7 @@ def fit(folder: Path, run: str = "run", target: str = "sold", stop: int | None =
     data = prepared(folder / "data", target, INPUTS)
     network = design(given, data.schema)
     if stop is not None:
-        network.encoders[0].numbers.register_forward_hook(Stops(stop))
+        network.encoders[0].table.numbers.register_forward_hook(Stops(stop))
     return train(given, network, data, Run(folder / run))
 
 

@@ -92,7 +92,7 @@ def test_a_run_that_goes_on_takes_what_was_found(tmp_path: Path) -> None:
     asked = recipe(train={**SECTIONS, "lr": "find", "engine": "plain", "checkpoints": {"every_s": 0}})
     data = prepared(tmp_path / "broken/data", "sold", ("x", "city", "member"))
     network = design(asked, data.schema)
-    network.encoders[0].numbers.register_forward_hook(StopsAfter(steps + 8))
+    network.encoders[0].table.numbers.register_forward_hook(StopsAfter(steps + 8))
     with pytest.raises(Stopped):
         train(asked, network, data, Run(tmp_path / "broken/run"))
     file = tmp_path / "broken/run/train/lr.json"

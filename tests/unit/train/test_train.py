@@ -41,7 +41,7 @@ def fit(folder: Path, sections: dict[str, object], stop: StopsAfter | None = Non
     data = prepared(folder / "data", target, INPUTS)
     network = design(asked, data.schema)
     if stop:
-        network.encoders[0].numbers.register_forward_hook(stop)  # what runs however gradients are taken
+        network.encoders[0].table.numbers.register_forward_hook(stop)  # what runs however gradients are taken
     return train(asked, network, data, Run(folder / "run"))
 
 

@@ -30,7 +30,7 @@ class Mlp:
         dropout: share of units silenced in training.
         activation: what follows each dense layer.
         numbers: how numbers enter: `none` as they are, `linear` a line and a bend for each, `periodic` learned waves
-            for each.
+            for each, `bins` lines with bends at the training rows' quantiles.
         number_dim: width of a number's vector.
         category_dim: width of a category's vector.
     """
@@ -42,7 +42,7 @@ class Mlp:
     width: Annotated[int, Ge(1), Le(8192)] = 256
     dropout: Annotated[float, Ge(0), Lt(1)] = 0.1
     activation: Literal["relu", "silu", "gelu"] = "relu"
-    numbers: Literal["none", "linear", "periodic"] = "periodic"
+    numbers: Literal["none", "linear", "periodic", "bins"] = "periodic"
     number_dim: Annotated[int, Gt(1), Le(256)] = 8
     category_dim: Annotated[int, Ge(1), Le(1024)] = 8
 

@@ -1,19 +1,18 @@
 """A multi-layer perceptron over all numbers and categories of a table, each with an embedding of its own.
 
-Shapes: B batch, S scalars, C codes, E embedding width, D width.
+Shapes: B batch, S scalars, C codes, D width.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor, nn
 
 from danlu.columns.schema import Slot
 from danlu.design.layers.dense import Dense
-from danlu.design.layers.number_embedding import LinearEmbedding, PeriodicEmbedding
+from danlu.design.layers.table import TableVectors
 from danlu.design.network import Encoded
 
 if TYPE_CHECKING:
@@ -23,102 +22,18 @@ if TYPE_CHECKING:
 class MlpEncoder(nn.Module):
     """(B, S) scalars and (B, C) codes → (B, D)."""
 
-    undecayed: ClassVar[tuple[str, ...]] = ("missing",)
-
-    value_index: Tensor
-    missing_index: Tensor
-    missing_of: Tensor
-    code_index: Tensor
-    code_offset: Tensor
-
     def __init__(self, options: Mlp, slots: Sequence[Slot]) -> None:
         super().__init__()
-        values, missing = _scalar_places(slots)
-        codes = [slot for slot in slots if slot.field.kind == "code"]
-        self.num_scalars, self.num_codes = len(values), len(codes)
-        self.has_missing = any(place >= 0 for place in missing)
-        in_dim = 0
-        if values:
-            self.register_buffer("value_index", torch.tensor(values), persistent=False)
-            self.in_order = values == list(range(len(values)))
-            self.numbers = _number_embedding(options, len(values))
-            number_dim = 1 if self.numbers is None else options.number_dim
-            in_dim += len(values) * number_dim
-            if self.has_missing:
-                with_flag = [index for index, place in enumerate(missing) if place >= 0]
-                flags = [place for place in missing if place >= 0]
-                self.register_buffer("missing_index", torch.tensor(flags), persistent=False)
-                self.register_buffer("missing_of", _one_hot(with_flag, len(values)), persistent=False)
-                self.missing = nn.Parameter(torch.randn(len(values), number_dim) * 0.1)
-        if codes:
-            offsets = torch.tensor([0, *(slot.field.num_codes for slot in codes)]).cumsum(0)
-            self.register_buffer("code_index", torch.tensor([slot.start for slot in codes]), persistent=False)
-            self.register_buffer("code_offset", offsets[:-1], persistent=False)
-            self.categories = nn.Embedding(int(offsets[-1]), options.category_dim)
-            nn.init.normal_(self.categories.weight, std=options.category_dim**-0.5)
-            with torch.no_grad():  # until training says otherwise, missing and unseen are the mean of all values
-                for slot, offset in zip(codes, offsets.tolist(), strict=False):
-                    self.categories.weight[offset : offset + slot.field.reserved] = 0
-            in_dim += len(codes) * options.category_dim
-        self.dense = Dense(
-            in_dim, options.width, options.num_layers, activation=options.activation, dropout=options.dropout
-        )
+        self.table = TableVectors(options.numbers, options.number_dim, options.category_dim, slots)
+        sizes = (sum(self.table.widths), options.width, options.num_layers)
+        self.dense = Dense(*sizes, activation=options.activation, dropout=options.dropout)
         self.width = self.dense.width
 
     @property
     def embeds(self) -> bool:
         """Whether anything is learned before the dense layers."""
-        learned = sum(parameter.requires_grad for parameter in self.parameters())
-        return learned > sum(parameter.requires_grad for parameter in self.dense.parameters())
+        return any(parameter.requires_grad for parameter in self.table.parameters())
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Encoded:
         """(B, S) and (B, C) → (B, D)."""
-        return Encoded(self.dense(self.embed(inputs)))
-
-    def embed(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """(B, S) and (B, C) → (B, in_dim): what the dense layers take."""
-        parts: list[Tensor] = []
-        if self.num_scalars:
-            parts.append(self._numbers(inputs["scalars"]).flatten(1))
-        if self.num_codes:
-            codes_BC = inputs["codes"][:, self.code_index].long() + self.code_offset
-            parts.append(self.categories(codes_BC).flatten(1))
-        return torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
-
-    def _numbers(self, scalars: Tensor) -> Tensor:
-        whole = self.in_order and scalars.shape[1] == self.num_scalars
-        values_BS = scalars if whole else scalars[:, self.value_index]
-        vectors_BSE = values_BS.unsqueeze(-1) if self.numbers is None else self.numbers(values_BS)
-        if not self.has_missing:
-            return vectors_BSE
-        flags_BS1 = (scalars[:, self.missing_index] @ self.missing_of).unsqueeze(-1)
-        return vectors_BSE * (1 - flags_BS1) + self.missing * flags_BS1
-
-
-def _number_embedding(options: Mlp, num_scalars: int) -> nn.Module | None:
-    if options.numbers == "none":
-        return None
-    if options.numbers == "linear":
-        return LinearEmbedding(num_scalars, options.number_dim)
-    return PeriodicEmbedding(num_scalars, options.number_dim, num_frequencies=16, sigma=0.1)
-
-
-def _scalar_places(slots: Sequence[Slot]) -> tuple[list[int], list[int]]:
-    """For each value in the packed scalars: its place, and the place of the flag that stands for it, or -1.
-
-    A column's field "missing" stands for its value, but where fillers give one, or where that is a code.
-    """
-    scalars = [slot for slot in slots if slot.field.kind == "scalar"]
-    valued = {slot.column for slot in scalars if slot.field.name != "missing"}
-    stands = [slot.field.name == "missing" and not slot.filled and slot.column in valued for slot in scalars]
-    flags = {slot.column: slot.start for slot, stand in zip(scalars, stands, strict=True) if stand}
-    values = [slot for slot, stand in zip(scalars, stands, strict=True) if not stand]
-    places = [place for slot in values for place in range(slot.start, slot.stop)]
-    return places, [flags.get(slot.column, -1) for slot in values for _ in range(slot.start, slot.stop)]
-
-
-def _one_hot(places: Sequence[int], width: int) -> Tensor:
-    """(len(places), width) float32 with a one in each row."""
-    matrix = torch.zeros(len(places), width)
-    matrix[torch.arange(len(places)), torch.tensor(places)] = 1
-    return matrix
+        return Encoded(self.dense(self.table(inputs)))
