@@ -17,6 +17,7 @@ CATALOG: dict[str, dict[str, str]] = {
         "jsonl": "danlu.prepare.sources.jsonl:JsonLines",
         "parquet": "danlu.prepare.sources.parquet:Parquet",
         "image_folder": "danlu.prepare.sources.image_folder:ImageFolder",
+        "audio_folder": "danlu.prepare.sources.audio_folder:AudioFolder",
         "idx": "danlu.prepare.sources.idx:Idx",
         "npz": "danlu.prepare.sources.npz:Npz",
         "ts": "danlu.prepare.sources.ts:Ts",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 import pytest
+import soundfile
 from PIL import Image
 from pydantic import ValidationError
 
@@ -22,6 +23,13 @@ from danlu.columns.schema import Schema
 def picture(shade: int, size: tuple[int, int] = (9, 7)) -> bytes:
     file = io.BytesIO()
     Image.new("RGB", size, (shade, 255 - shade, 40)).save(file, "PNG")
+    return file.getvalue()
+
+
+def sound(hertz: float, seconds: float = 0.05) -> bytes:
+    file = io.BytesIO()
+    samples = 0.5 * np.sin(2 * np.pi * hertz * np.arange(round(8000 * seconds)) / 8000)
+    soundfile.write(file, samples, 8000, format="WAV")
     return file.getvalue()
 
 
@@ -43,6 +51,9 @@ EXAMPLES = {
     "image": Example(
         pl.Series("x", [picture(0), picture(200, (16, 16)), None, picture(90), picture(10), picture(55)]),
         picture(7, (40, 3)),
+    ),
+    "audio": Example(
+        pl.Series("x", [sound(200), sound(900, 0.09), None, sound(400), sound(90), sound(2000, 0.07)]), sound(50, 0.2)
     ),
     "series": Example(
         pl.Series("x", ["1 2 3", "[2.5, 0, -1]", None, "4;5", "0, 1e3, 7, 9", "7"]), "[[5], [nan], [12], [1], [2]]"

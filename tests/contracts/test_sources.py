@@ -41,6 +41,14 @@ def _pictures(path: Path) -> str:
     return path.name
 
 
+def _sounds(path: Path) -> str:
+    soundfile = pytest.importorskip("soundfile")
+    for label in ("cat", "dog"):
+        (path / label).mkdir(parents=True)
+        soundfile.write(path / label / "1.wav", np.zeros(8), 8000)
+    return path.name
+
+
 def _database(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("create table t (x real, y text)")
@@ -56,6 +64,8 @@ def example(name: str, folder: Path) -> Any:
         return "sample:iris"
     if name in ("idx", "image_folder"):
         return _idx(folder / "idx") if name == "idx" else _pictures(folder / "pictures")
+    if name == "audio_folder":
+        return _sounds(folder / "sounds")
     if name == "hugging_face":
         (folder / "shards").mkdir()
         FRAME.write_parquet(folder / "shards" / "train-00000-of-00001.parquet")

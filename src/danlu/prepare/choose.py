@@ -166,7 +166,7 @@ def check_target(target: Chosen) -> None:
                 where=f"column {target.name}",
                 hint=f"take {option} out",
             )
-    if target.type in ("image", "series", "tokens"):
+    if target.type in ("image", "audio", "series", "tokens"):
         raise DataError(
             f"the target {target.name} is of type {target.type}, which cannot be predicted yet",
             where=f"column {target.name}",

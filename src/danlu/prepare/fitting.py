@@ -129,7 +129,7 @@ def fit_columns(
 
 def _is_large(one: Chosen) -> bool:
     """Whether rows are large once they are encoded: they are then written as they are made, and not held."""
-    return one.type in ("image", "series", "tokens")
+    return one.type in ("image", "audio", "series", "tokens")
 
 
 def fit_column(one: Chosen, looked: Looked, beside: Beside | None) -> FittedColumn:

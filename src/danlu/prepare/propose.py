@@ -32,6 +32,7 @@ _OFTEN = {
     "boolean": "missing: own | most_frequent | drop",
     "datetime": "missing: median | drop",
     "image": "size: 64, channels: 1 | 3, resize: crop | pad | stretch",
+    "audio": "rate: 16000, length_s: 5, crop: start | middle, num_mels: 40",
     "series": "length: 100, scale: standard | none, missing: previous | mean | drop",
     "tokens": "length: 64, min_count: 2, max_values: 10000, missing: empty | drop",
 }

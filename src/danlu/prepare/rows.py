@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -16,6 +17,7 @@ from danlu.prepare.sources.table import Table, rejected_rows
 from danlu.prepare.splits import TRAIN
 
 _CHECKED_AT_ONCE = 256
+_FILES = ("image", "audio")  # column types whose values may be files that cannot be read
 
 
 def check_given(values: pl.Series, one: Chosen) -> None:
@@ -69,13 +71,13 @@ def missing_target(target: pl.Series, rows: np.ndarray) -> tuple[np.ndarray, lis
 def quarantine(
     table: Table, chosen: Mapping[str, Chosen], parsed: Mapping[str, pl.Series], progress: Progress
 ) -> tuple[np.ndarray, Table]:
-    """(N,) bool, True for rows with a picture that cannot be read, and the table with those among its rejected rows.
+    """(N,) bool, True for rows with an unreadable picture or sound, and the table with those among its rejected rows.
 
     The table keeps all its rows.
     """
     found: dict[int, tuple[str, str]] = {}
     for name in parsed:
-        if chosen[name].type == "image" and _can_be_unreadable(parsed[name]):
+        if chosen[name].type in _FILES and _can_be_unreadable(parsed[name]):
             found |= _unreadable(parsed[name], chosen[name], progress)
     bad = np.zeros(table.frame.height, bool)
     bad[sorted(found)] = True
@@ -92,12 +94,9 @@ def _can_be_unreadable(values: pl.Series) -> bool:
 
 
 def _unreadable(values: pl.Series, one: Chosen, progress: Progress) -> dict[int, tuple[str, str]]:
-    from danlu.columns.image import Image
-
-    column = one.column
-    assert isinstance(column, Image), one.type
+    column: Any = one.column  # an image or audio column
     found = {}
-    with progress.task(f"check the pictures of {one.name}", total=len(values)) as task:
+    with progress.task(f"check the files of {one.name}", total=len(values)) as task:
         for start in range(0, len(values), _CHECKED_AT_ONCE):
             part = values[start : start + _CHECKED_AT_ONCE]
             for row, reason in column.unreadable(part):

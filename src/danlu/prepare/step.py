@@ -42,7 +42,7 @@ from danlu.prepare.shipping import side_tables
 from danlu.prepare.sources.hashing import file_hashes, plain_hash, table_hash
 from danlu.prepare.sources.reading import read_data
 from danlu.prepare.sources.remote import fetch_all
-from danlu.prepare.sources.table import PICTURES, Table
+from danlu.prepare.sources.table import FILES, Table
 from danlu.prepare.start import known_columns, read_start, start_finding, typed_as
 from danlu.prepare.values import cut_findings, outlier_findings
 from danlu.recipe.schema import Recipe
@@ -164,7 +164,7 @@ def _masks(recipe: Recipe, fitted: Sequence[FittedColumn]) -> Masks:
 
 
 def _has_pictures(table: Table) -> bool:
-    return any(path.suffix.lower() in (*PICTURES, ".zip") for path in table.files)
+    return any(path.suffix.lower() in (*FILES, ".zip") for path in table.files)
 
 
 class _Preparation:

@@ -166,7 +166,7 @@ def _findings(
 
 def _parsed(one: Chosen, values: pl.Series) -> pl.Series:
     """Values in the column's own dtype; as they were read where it is not used or cannot be read."""
-    if one.type in ("ignore", "image"):
+    if one.type in ("ignore", "image", "audio"):
         return values
     try:
         return one.parse(values)

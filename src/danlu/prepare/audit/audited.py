@@ -148,8 +148,8 @@ class Audited:
         return mix(keys.copy(), self.held_target.hash(seed=0).to_numpy())
 
     def _hashable(self, values: pl.Series) -> pl.Series:
-        """Pictures as hashes of their bytes; all else as it is."""
-        if values.name not in self.chosen or self.type(values.name) != "image":
+        """Pictures and sounds as hashes of their bytes; all else as it is."""
+        if values.name not in self.chosen or self.type(values.name) not in ("image", "audio"):
             return values
         if values.dtype == pl.String:
             hashes = self.picture_hashes

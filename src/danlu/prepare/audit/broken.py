@@ -12,7 +12,7 @@ from danlu.prepare.audit.audited import Audited, Chained, Some, where
 from danlu.prepare.prepared import Finding
 
 _MIN_ROWS = 3
-_NO_TEXTS = ("number", "boolean", "datetime", "image", "series")
+_NO_TEXTS = ("number", "boolean", "datetime", "image", "audio", "series")
 _MAX_VALUES = 5_000  # different values that are not ASCII; each is looked at by itself
 _NOT_ASCII = r"[^\x00-\x7f]"
 _LOST = r"\x{fffd}|锟斤拷"  # what could not be read, and what becomes of it when it is read as GBK

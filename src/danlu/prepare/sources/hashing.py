@@ -15,17 +15,17 @@ import polars as pl
 from danlu.base.errors import DataError
 from danlu.base.files import fingerprint, hash_file
 from danlu.base.progress import Progress, Quiet
-from danlu.prepare.sources.choosing import SUFFIXES, names_pictures, suffix_of
+from danlu.prepare.sources.choosing import SUFFIXES, names_files, suffix_of
 from danlu.prepare.sources.packing import packing
 from danlu.prepare.sources.reading import Mask, read_data, unmasked
 from danlu.prepare.sources.remote import fetch
-from danlu.prepare.sources.table import PICTURES, Table, frame_hash
+from danlu.prepare.sources.table import FILES, Table, frame_hash
 from danlu.recipe.addresses import is_remote
 from danlu.recipe.schema import Data
 
 
 def content_hash(data: Data, *, base: Path, masked: Mask = unmasked) -> str:
-    """SHA-256 of all that a recipe's `data` names, wherever it lies; tables that name no pictures are not parsed.
+    """SHA-256 of all that a recipe's `data` names, wherever it lies; tables that name no files are not parsed.
 
     Args:
         data: the recipe's section.
@@ -39,7 +39,7 @@ def content_hash(data: Data, *, base: Path, masked: Mask = unmasked) -> str:
 
 
 def plain_hash(data: Data, *, base: Path) -> str:
-    """SHA-256 of the files that a recipe's `data` names, where all are tables that name no pictures; else ""."""
+    """SHA-256 of the files that a recipe's `data` names, where all are tables that name no files; else ""."""
     parts = {name: getattr(data, name) for name in ("source", "train", "validation", "test")}
     files = {name: _plain_files(source, base) for name, source in parts.items() if source is not None}
     if data.join or data.files or not all(files.values()):
@@ -83,7 +83,7 @@ def _is_plain(path: Path) -> bool:
             head = zlib.decompressobj(wbits=31).decompress(head, 1 << 20)
     except (OSError, zlib.error):
         return False
-    return b"\0" not in head and not any(suffix.encode() in head.lower() for suffix in PICTURES)
+    return b"\0" not in head and not any(suffix.encode() in head.lower() for suffix in FILES)
 
 
 def _is_plain_parquet(path: Path) -> bool:
@@ -91,7 +91,7 @@ def _is_plain_parquet(path: Path) -> bool:
         some = pl.scan_parquet(path, glob=False, hive_partitioning=False).head(200).collect()
     except (pl.exceptions.PolarsError, OSError):
         return False
-    return not any(one.dtype.is_nested() or one.dtype == pl.Binary or names_pictures(one) for one in some)
+    return not any(one.dtype.is_nested() or one.dtype == pl.Binary or names_files(one) for one in some)
 
 
 def table_hash(table: Table, hashes: Sequence[str] | None = None) -> str:

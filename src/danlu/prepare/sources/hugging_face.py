@@ -14,7 +14,7 @@ import polars as pl
 
 from danlu.base.errors import DataError
 from danlu.prepare.prepared import Finding
-from danlu.prepare.sources.image_folder import SPLIT_FOLDERS
+from danlu.prepare.sources.class_folders import SPLIT_FOLDERS
 from danlu.prepare.sources.nested import flattened
 from danlu.prepare.sources.table import Rows, Table, located
 

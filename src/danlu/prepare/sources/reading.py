@@ -19,7 +19,8 @@ from danlu.base.errors import DataError
 from danlu.base.files import fingerprint
 from danlu.base.registry import build
 from danlu.prepare.sources.attached import Attached
-from danlu.prepare.sources.choosing import SUFFIXES, choose_reader, names_pictures, suffix_of
+from danlu.prepare.sources.audio_folder import holds_sounds
+from danlu.prepare.sources.choosing import SUFFIXES, choose_reader, names_files, suffix_of
 from danlu.prepare.sources.frame import is_frame, to_polars
 from danlu.prepare.sources.hugging_face import is_hugging_face
 from danlu.prepare.sources.idx import is_idx
@@ -27,7 +28,7 @@ from danlu.prepare.sources.image_folder import is_image_folder
 from danlu.prepare.sources.joining import Joining
 from danlu.prepare.sources.remote import fetch
 from danlu.prepare.sources.sql import Sql
-from danlu.prepare.sources.table import PICTURES, InPieces, Rows, Source, Table, located
+from danlu.prepare.sources.table import FILES, SOUNDS, InPieces, Rows, Source, Table, located
 from danlu.prepare.sources.ts import pair_in
 from danlu.recipe.addresses import is_remote
 from danlu.recipe.schema import Data
@@ -157,7 +158,13 @@ def _tables_in(folder: Path) -> list[Path]:
     inside = sorted(folder.iterdir())
     files = [one for one in inside if one.is_file() and not one.name.startswith(".")]
     tables = [one for one in files if suffix_of(one) in SUFFIXES and suffix_of(one) != ".txt" and not is_idx(one)]
-    if any(is_idx(one) for one in files) or pair_in(folder) or is_hugging_face(folder) or is_image_folder(folder):
+    if (
+        any(is_idx(one) for one in files)
+        or pair_in(folder)
+        or is_hugging_face(folder)
+        or is_image_folder(folder)
+        or holds_sounds(folder)
+    ):
         return []
     parts = [one for one in inside if one.is_dir() and _is_partition(one.name)]
     return [*tables, *(table for one in parts for table in _tables_in(one))]
@@ -180,9 +187,9 @@ def _read_one(path: Path, base: Path, reader: Source | None) -> Iterator[Table]:
 
 
 def _resolved(table: Table, path: Path) -> Table:
-    """Picture paths in a table, relative to its folder, made absolute; the pictures count as its files."""
+    """Paths of pictures and sounds in a table, relative to its folder, made absolute; they count as its files."""
     folder = path.parent if path.is_file() else path
-    pictures = [name for name in table.held.columns if names_pictures(table.held[name])]
+    pictures = [name for name in table.held.columns if names_files(table.held[name])]
     if not pictures or table.files == () or path.is_dir():
         return table
     root = str(folder.resolve()) + os.sep
@@ -199,24 +206,24 @@ def read_rows(source: Any, *, base: Path | None = None) -> pl.DataFrame:
     """Rows to predict for: every one, in order.
 
     Args:
-        source: a file, a picture, a folder of pictures, an address of these, a table in memory, a list of mappings, or
-            a mapping of columns.
+        source: a file, a picture or a sound, a folder of these, an address of them, a table in memory, a list of
+            mappings, or a mapping of columns.
         base: the folder that relative paths are below; by default the current one.
 
     Raises:
         DataError: nothing is there, or a row cannot be read; names the first such.
     """
     base = base or Path.cwd()
-    if is_remote(source) and Path(source.partition("?")[0]).suffix.lower() in PICTURES:
+    if is_remote(source) and Path(source.partition("?")[0]).suffix.lower() in FILES:
         source = fetch(source).path
     if not isinstance(source, (str, Path, list, tuple)) or is_frame(source):
         return to_polars(source)
     if isinstance(source, (str, Path)) and not str(source).startswith("sample:"):
         path = base / Path(source).expanduser()
-        if path.is_file() and path.suffix.lower() in PICTURES:
-            return pl.DataFrame({"image": [str(path.resolve())]})
-        if path.is_dir() and (pictures := [one for one in sorted(path.iterdir()) if one.suffix.lower() in PICTURES]):
-            return pl.DataFrame({"image": [str(one.resolve()) for one in pictures]})
+        inside = [path] if path.is_file() else sorted(path.iterdir()) if path.is_dir() else []
+        if files := [one for one in inside if one.suffix.lower() in FILES]:
+            name = "audio" if all(one.suffix.lower() in SOUNDS for one in files) else "image"
+            return pl.DataFrame({name: [str(one.resolve()) for one in files]})
     table = read_source(list(source) if isinstance(source, tuple) else source, base=base)
     if table.rejected.height:
         _, where, reason = table.rejected.row(0)

@@ -20,6 +20,8 @@ from danlu.prepare.prepared import Finding
 REJECTED = {"row": pl.Int64, "where": pl.String, "reason": pl.String}
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+SOUNDS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".w64", ".caf")
+FILES = (*PICTURES, *SOUNDS)
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Table:
         frame: one row each, in the source's order.
         rows: (N,) int32 or int64, each row's number in the source, from 0; rejected rows are counted on. By default
             0 … N-1.
-        files: every file the rows came from, the pictures they name included.
+        files: every file the rows came from, the pictures and sounds they name included.
         split: (N,) of "train", "validation", "test", where the source says so.
         rejected: rows that could not be read: `row`, `where` (file and line), `reason`.
         target: the column the source itself made to be predicted ("label"), if any.
