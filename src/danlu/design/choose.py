@@ -6,6 +6,7 @@ No torch here: what a recipe asks for is told, and checked, before a network is 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -16,6 +17,7 @@ from danlu.base.errors import Fault, RecipeError, nearest
 from danlu.columns.column import FittedColumn
 from danlu.columns.schema import Schema
 from danlu.columns.tags import tagged_column
+from danlu.recipe.components import Choice
 from danlu.recipe.schema import Design, Recipe
 from danlu.recipe.sections import encoder_of
 from danlu.tasks.losses import loss_for
@@ -64,14 +66,19 @@ def _description(section: Design, schema: Schema, task: Task) -> dict[str, Any]:
             )
         group = repr(sorted(part.items())) if kind.joins else column.name
         groups.setdefault(group, {**part, "columns": []})["columns"].append(column.name)
+    counts = sorted({part["num_members"] for part in groups.values() if "num_members" in part})
+    if len(counts) > 1:
+        message = f"have {' and '.join(map(str, counts))} members, which cannot stand beside each other"
+        faults.append(Fault(path="design.encoders", message=message, hint="give all of them the same num_members"))
     head = section.head
     name = head.name if head and head.name != "default" else task.head
     allowed: tuple[str, ...] = catalog.find("heads", name).tasks  # type: ignore[attr-defined]
     if task.name not in allowed:
         message = f"is {name}, but the target {schema.target.name} makes this a {task.name} task"
         faults.append(Fault(path="design.head", message=message, hint=f"use {task.head}, or leave it out"))
+    options = _head_options(head, name, faults)
     optional = [one["columns"][0] for one in groups.values() if len(one["columns"]) == 1]
-    optional = [name for name in optional if name in schema.presence]
+    optional = [name for name in optional if name in schema.presence and name != tagged]
     if section.fusion.options.get("modality_dropout") and not optional:
         message = "drops nothing: no column is one that rows may lack"
         hint = "take it out; it is for pictures, sounds, texts, series and tokens that may be missing"
@@ -83,14 +90,29 @@ def _description(section: Design, schema: Schema, task: Task) -> dict[str, Any]:
         "encoders": list(groups.values()),
         **({"optional": optional} if optional else {}),
         "fusion": _fusion(section, list(groups.values()), tagged),
-        "head": _whole("heads", name, head.options if head else {}),
+        "head": options,
     }
+
+
+def _head_options(head: Choice | None, name: str, faults: list[Fault]) -> dict[str, Any]:
+    """The head with its whole options; those without a name are of the task's own."""
+    options = dict(head.options) if head else {}
+    if head and head.name == "default":
+        usual = registry.validate(catalog.find("heads", "default"), {})
+        options = {option: value for option, value in options.items() if value != usual[option]}
+    try:
+        return _whole("heads", name, options)
+    except ValidationError as error:
+        option = str(error.errors()[0]["loc"][0])
+        fault = Fault(path=f"design.head.{option}", message=f"is no option of {name}, the head of this task")
+        faults.append(replace(fault, hint="take it out"))
+        return {"name": name}
 
 
 def _keeping_tokens(
     section: Design, column: FittedColumn, key: str, part: dict[str, Any], faults: list[Fault]
 ) -> dict[str, Any]:
-    """The encoder of the column whose tokens are tagged: the recipe's, or one made for it; it keeps its tokens apart."""
+    """The encoder of the column whose tokens are tagged, which keeps them apart: the recipe's, or one made for it."""
     if encoder_of(section, column.name, column.type)[1] is None:
         return _whole("encoders", _TAGGER, {})
     try:
