@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 from types import ModuleType
 from typing import Any
 
@@ -35,13 +36,10 @@ def begins_as_sound(data: bytes) -> bool:
     return data.startswith(_MAGIC) and data[8:12] not in (b"WEBP", b"AVI ")
 
 
-def count_samples(source: str | bytes) -> tuple[int, int]:
-    """Samples of all channels together, and samples a second, by a sound's header alone. Raises UnreadableError."""
-    kept = recall(source)
-    if kept is not None:
-        return len(kept[0]), int(kept[1])
+def count_samples(source: str | bytes) -> int:
+    """Samples of all channels together, by a sound's header alone. Raises UnreadableError."""
     with _opened(source) as sound:
-        return sound.frames * sound.channels, sound.samplerate
+        return int(sound.frames * sound.channels)
 
 
 def read_header(source: str | bytes) -> tuple[float, int]:
@@ -111,8 +109,6 @@ def _opened(source: str | bytes) -> Any:
     module = soundfile()
     try:
         sound = module.SoundFile(_file(source))
-    except FileNotFoundError as error:
-        raise UnreadableError("there is no such file") from error
     except (RuntimeError, OSError, ValueError, TypeError) as error:  # soundfile's own are RuntimeErrors
         raise UnreadableError(_reason(error)) from error
     # Of compressed streams that do not say it, the number of frames is the largest there is.
@@ -123,7 +119,7 @@ def _opened(source: str | bytes) -> Any:
 
 
 def _file(source: str | bytes) -> Any:
-    """What soundfile opens. Raises UnreadableError, FileNotFoundError, OSError."""
+    """What soundfile opens. Raises UnreadableError, ValueError."""
     if isinstance(source, str) and source.startswith("data:"):
         source = base64.b64decode(source.partition(",")[2], validate=True)
     if isinstance(source, str):
@@ -131,7 +127,9 @@ def _file(source: str | bytes) -> Any:
             inside = content(source)
         except UnreadableMemberError as error:
             raise UnreadableError(str(error)) from error
-        return open(source, "rb") if inside is None else io.BytesIO(inside)
+        if inside is None and not os.path.isfile(source):
+            raise UnreadableError("there is no such file")
+        return source if inside is None else io.BytesIO(inside)
     return io.BytesIO(source)
 
 

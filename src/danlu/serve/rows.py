@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -14,8 +12,10 @@ from danlu.base.errors import nearest
 from danlu.columns.column import FittedColumn
 from danlu.columns.pictures import UnreadableError, count_pixels
 from danlu.columns.schema import Schema
+from danlu.serve.files import file_bytes, wrong
 from danlu.serve.refusal import Refusal
 from danlu.serve.sequences import sequences
+from danlu.serve.sounds import sounds
 
 MAX_ROWS = 10_000
 MAX_PIXELS = 50_000_000  # of all pictures in one request; a body of a few kilobytes can unpack to gigabytes
@@ -113,7 +113,9 @@ def _column(rows: Sequence[dict[str, Any]], column: FittedColumn, names: set[str
     values = _values(_with_nulls(rows, name, names) if column.optional else rows, name)
     if any(field.kind == "image" for field in column.fields):
         return _pictures(name, values)
-    if any(field.kind in ("series", "tokens") for field in column.fields):
+    if column.type == "audio":
+        return sounds(column, values)
+    if column.type != "text" and any(field.kind in ("series", "tokens") for field in column.fields):
         return sequences(column, values)
     return _scalars(name, _plain(name, values, f"a {column.type} column"))
 
@@ -152,7 +154,7 @@ def _plain(name: str, values: list[Any], what: str) -> list[Any]:
     """The values, none of which is a list or an object. Raises Refusal."""
     for number, value in enumerate(values):
         if isinstance(value, (list, dict)):
-            raise _wrong(name, number, f"{_kind(value)} is not a value of {what}", "send text, number or null")
+            raise wrong(name, number, f"{_kind(value)} is not a value of {what}", "send text, number or null")
     return values
 
 
@@ -199,7 +201,7 @@ def _pictures(name: str, values: list[Any]) -> pl.Series:
     given = [value for value in values if value is not None]
     if given and all(isinstance(value, list) for value in given):
         return _arrays(name, values)
-    files = [_bytes(name, row, value) for row, value in enumerate(values)]
+    files = [file_bytes(name, row, value, "picture", "rows of pixels") for row, value in enumerate(values)]
     _check_pixels(name, files)
     return pl.Series(name, files, dtype=pl.Binary)
 
@@ -213,7 +215,7 @@ def _check_pixels(name: str, files: Sequence[bytes | None]) -> None:
         try:
             pixels += count_pixels(file)
         except UnreadableError as error:
-            raise _wrong(name, row, f"the picture cannot be read: {error}", "send a whole PNG or JPEG file") from error
+            raise wrong(name, row, f"the picture cannot be read: {error}", "send a whole PNG or JPEG file") from error
         if pixels > MAX_PIXELS:
             raise Refusal(
                 413,
@@ -221,26 +223,6 @@ def _check_pixels(name: str, files: Sequence[bytes | None]) -> None:
                 where=f"column {name}, row {row}",
                 hint="send smaller or fewer pictures",
             )
-
-
-def _bytes(name: str, row: int, value: Any) -> bytes | None:
-    if value is None:
-        return None
-    text = value
-    if isinstance(value, dict):
-        text = value.get("b64") if set(value) == {"b64"} else None
-    elif isinstance(value, str):
-        head, _, tail = value.partition(",")
-        text = tail if head.startswith("data:") and head.endswith(";base64") else None
-    if not isinstance(text, str):
-        hint = 'send {"b64": "…"}: the picture\'s file in base64'
-        raise _wrong(name, row, "a picture must be its file in base64, or rows of pixels", hint)
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise _wrong(
-            name, row, f"the picture is not base64: {error}", "use the standard alphabet with padding"
-        ) from error
 
 
 def _arrays(name: str, values: list[Any]) -> pl.Series:
@@ -256,10 +238,6 @@ def _arrays(name: str, values: list[Any]) -> pl.Series:
         return pl.Series(name, values, dtype=dtype, strict=True)
     except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:
         raise Refusal(422, f"these are not pictures: {error}", where=f"column {name}") from error
-
-
-def _wrong(name: str, row: int, message: str, hint: str) -> Refusal:
-    return Refusal(422, message, where=f"column {name}, row {row}", hint=hint)
 
 
 def _kind(value: Any) -> str:

@@ -61,6 +61,9 @@ def serve(
     opened = bundle if isinstance(bundle, Bundle) else load(bundle)
     if any(field.kind == "image" for column in opened.schema.inputs for field in column.fields):
         need("PIL", "vision")
+    if any(column.type == "audio" for column in opened.schema.inputs):
+        need("soundfile", "audio")
+        need("soxr", "audio")
     if any("mojibake" in (column.options.get("repair") or ()) for column in opened.schema.inputs):
         need("ftfy", "serve")
     opened.session  # noqa: B018  a bundle that cannot be opened is said before the port is taken

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,6 +18,7 @@ from hypothesis import strategies as st
 
 from danlu.base.errors import DataError
 from danlu.bundle import Bundle, load
+from danlu.columns.column import fit_column
 from danlu.columns.schema import Schema
 from danlu.serve.app import answer_body
 from danlu.serve.refusal import Refusal
@@ -317,3 +320,39 @@ def test_columns_of_dot_paths_are_found_inside_objects(schema: Schema) -> None:
     assert frame["user.address.city"].to_list() == ["北京", "a", "b", None]
     with pytest.raises(Refusal, match=r"the column user\.address\.city is not in row 0"):
         rows_frame([{**rest, "user": {"age": 31, "address": {}}}], nested)
+
+
+@pytest.fixture
+def calls() -> Schema:
+    soundfile = pytest.importorskip("soundfile")
+    file = io.BytesIO()
+    soundfile.write(file, np.sin(np.arange(800)), 8000, format="WAV")
+    target = fit_column("kind", "category", {"missing": "drop", "unseen": "error"}, pl.Series(["a", "b"]))
+    return Schema((fit_column("call", "audio", {}, pl.Series([file.getvalue()] * 2)),), target)
+
+
+def test_sounds_come_as_base64_or_frames(calls: Schema) -> None:
+    from danlu.serve.openapi import _TONE
+
+    given = [{"b64": _TONE}, f"data:audio/wav;base64,{_TONE}", None]
+    found = calls.encode(rows_frame([{"call": value} for value in given], calls))["series_0"]
+    np.testing.assert_array_equal(found[0], found[1])
+    assert found[0, :, -1].sum() == 1
+    assert not found[2].any()
+    frames = calls.encode(rows_frame([{"call": [[0.0] * 40] * 3}], calls))["series_0"]
+    assert frames[0, :, -1].sum() == 3
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("/etc/passwd", "a sound must be its file in base64"),
+        ({"b64": "a*b"}, "the sound is not base64"),
+        ({"b64": "YWJj"}, "the sound cannot be read"),
+        ([["x"]], "these are not sounds"),
+    ],
+)
+def test_what_is_no_sound_is_refused(calls: Schema, value: Any, message: str) -> None:
+    with pytest.raises(Refusal, match=message) as caught:
+        rows_frame([{"call": value}], calls)
+    assert caught.value.where.startswith("column call")
