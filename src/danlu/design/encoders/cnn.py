@@ -1,6 +1,6 @@
 """A small convolutional network for pictures.
 
-Shapes: B batch, H height, W width, C channels, D width.
+Shapes: B batch, H height, W width, C channels, T positions, D width.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from annotated_types import Ge, Le, Lt
 
 from danlu.base.errors import Fault, RecipeError
 from danlu.columns.schema import Slot
+from danlu.design.advice import Advice
+from danlu.design.encoders.pictures import picture_advice
 
 if TYPE_CHECKING:
     from torch import nn
@@ -23,10 +25,15 @@ if TYPE_CHECKING:
 class Cnn:
     """Blocks of convolution, max-pooling, normalisation and ReLU, then one dense layer.
 
+    Colour pictures are mirrored in training, and all are moved a little, unless the recipe's `train.augment` says
+    otherwise.
+
     Attributes:
         channels: channels of the first block; each block doubles them.
         max_channels: where doubling ends.
         num_blocks: blocks, each halving the picture; none gives as many as bring the shorter side down to 4 … 7 pixels.
+        pooling: `dense`, the last feature map goes through the dense layer; its `mean`; or `none`, all its positions as
+            tokens.
         width: units of the dense layer.
         dropout: share of its units silenced in training.
         norm: what stands between a block's convolution and its ReLU: `batch` normalisation, or `none`, which gives the
@@ -39,9 +46,14 @@ class Cnn:
     channels: Annotated[int, Ge(1), Le(1024)] = 32
     max_channels: Annotated[int, Ge(1), Le(4096)] = 256
     num_blocks: Annotated[int, Ge(1), Le(8)] | None = None
+    pooling: Literal["dense", "mean", "none"] = "dense"
     width: Annotated[int, Ge(1), Le(8192)] = 128
     dropout: Annotated[float, Ge(0), Lt(1)] = 0.25
     norm: Literal["batch", "none"] = "batch"
+
+    def advice(self) -> Advice:
+        """See `picture_advice`."""
+        return picture_advice()
 
     def build(self, slots: Sequence[Slot]) -> nn.Module:
         """The module for one picture column. Raises RecipeError where pictures are too small for it."""

@@ -18,7 +18,7 @@ class TransformerBlock(nn.Module):
         h = x + dropout(attention(norm₁(x)))
         y = h + dropout(W₂ gelu(W₁ norm₂(h) + b₁) + b₂)          W₁ (F, D), W₂ (D, F)
 
-    norm(x) = (x − mean) / √(variance + 1e-5) · g + b over the D values of a token. The norms come first ("pre-norm"),
+    norm(x) = (x − mean) / √(variance + eps) · g + b over the D values of a token. The norms come first ("pre-norm"),
     which trains without warm-up.
     Source: Xiong et al., "On Layer Normalization in the Transformer Architecture", 2020; Radford et al., GPT-2, 2019.
 
@@ -31,13 +31,16 @@ class TransformerBlock(nn.Module):
         feed_forward: F.
         dropout: share of each branch's values silenced in training.
         causal: whether a token sees only what is before it, and itself.
+        eps: of the norms.
     """
 
-    def __init__(self, width: int, num_heads: int, feed_forward: int, *, dropout: float, causal: bool) -> None:
+    def __init__(
+        self, width: int, num_heads: int, feed_forward: int, *, dropout: float, causal: bool, eps: float = 1e-5
+    ) -> None:
         super().__init__()
-        self.norm_1 = nn.LayerNorm(width)
+        self.norm_1 = nn.LayerNorm(width, eps)
         self.attention = Attention(width, num_heads, causal=causal)
-        self.norm_2 = nn.LayerNorm(width)
+        self.norm_2 = nn.LayerNorm(width, eps)
         self.expand = linear(width, feed_forward)
         self.activation = nn.GELU()
         self.contract = linear(feed_forward, width)

@@ -1,6 +1,6 @@
 """A small convolutional network for pictures.
 
-Shapes: B batch, H height, W width, C channels, D width.
+Shapes: B batch, H height, W width, C channels, T positions, D width.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor, nn
 
 from danlu.columns.schema import Slot
 from danlu.design.layers.batch_norm import BatchNorm2d
 from danlu.design.layers.dense import Dense
+from danlu.design.layers.picture import Pixels, convolution, mean_position, positions
 from danlu.design.network import Encoded
 
 if TYPE_CHECKING:
@@ -22,31 +22,34 @@ if TYPE_CHECKING:
 
 
 class CnnEncoder(nn.Module):
-    """(B, H, W, C) uint8 → (B, D)."""
+    """(B, H, W, C) uint8 → (B, D), or (B, T, D).
 
-    mean: Tensor
-    scale: Tensor
+    x = ReLU(norm(the largest of each 2 × 2 of W₃ₓ₃ ∗ x)) for each block, then y = dropout(ReLU(W x + b)) of all places.
+    """
 
     def __init__(self, options: Cnn, slot: Slot) -> None:
         super().__init__()
-        self.input = slot.input
+        self.input, self.pooling = slot.input, options.pooling
         height, width, in_channels = slot.field.shape
-        self.register_buffer("mean", torch.tensor(slot.field.mean), persistent=False)
-        self.register_buffer("scale", 1 / torch.tensor(slot.field.std), persistent=False)
+        self.pixels = Pixels(slot)
         blocks: list[nn.Module] = []
         for index in range(options.num_blocks or _num_blocks(min(height, width))):
             out_channels = min(options.channels * 2**index, options.max_channels)
             blocks.append(_block(in_channels, out_channels, options.norm))
             in_channels, height, width = out_channels, height // 2, width // 2
         self.blocks = nn.Sequential(*blocks)
-        self.dense = Dense(in_channels * height * width, options.width, 1, activation="relu", dropout=options.dropout)
-        self.width = self.dense.width
+        self.width, self.dense = in_channels, None
+        if options.pooling == "dense":
+            size = in_channels * height * width
+            self.dense = Dense(size, options.width, 1, activation="relu", dropout=options.dropout)
+            self.width = options.width
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Encoded:
-        """(B, H, W, C) uint8 → (B, D)."""
-        pixels_BHWC = (inputs[self.input].to(self.mean.dtype) - self.mean) * self.scale
-        pixels_BCHW = pixels_BHWC.permute(0, 3, 1, 2).to(next(self.blocks.parameters()).dtype)
-        return Encoded(self.dense(self.blocks(pixels_BCHW).flatten(1)))
+        """(B, H, W, C) uint8 → (B, D) or (B, T, D)."""
+        map_BCHW = self.blocks(self.pixels(inputs[self.input], next(self.blocks.parameters()).dtype))
+        if self.dense is not None:
+            return Encoded(self.dense(map_BCHW.flatten(1)))
+        return Encoded(positions(map_BCHW) if self.pooling == "none" else mean_position(map_BCHW))
 
 
 def _num_blocks(side: int) -> int:
@@ -59,9 +62,7 @@ def _block(in_channels: int, out_channels: int, norm: str) -> nn.Sequential:
 
     Without normalisation that is the same function as pooling after ReLU.
     """
-    convolution = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=norm == "none")
-    nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
-    if convolution.bias is not None:
-        nn.init.zeros_(convolution.bias)
     norms = [BatchNorm2d(out_channels)] if norm == "batch" else []
-    return nn.Sequential(convolution, nn.MaxPool2d(2), *norms, nn.ReLU())
+    return nn.Sequential(
+        convolution(in_channels, out_channels, bias=norm == "none"), nn.MaxPool2d(2), *norms, nn.ReLU()
+    )
