@@ -17,7 +17,8 @@ from danlu.recipe.schema import Recipe
 def frame(num_rows: int = 96, seed: int = 0) -> pl.DataFrame:
     """A table with a number (some missing), a category, a boolean, a picture, a series, tokens, and targets.
 
-    Series have two channels; they and tokens are of several lengths, and some rows have none.
+    Series have two channels; they and tokens are of several lengths, and some rows have none. Of the targets, `labels`
+    are sets and `tags` are of the words.
     """
     random = np.random.default_rng(seed)
     x = random.normal(size=num_rows)
@@ -36,8 +37,10 @@ def frame(num_rows: int = 96, seed: int = 0) -> pl.DataFrame:
             "sold": np.where(size > 0.3, "yes", "no"),
             "grade": np.select([size < -1, size < 1], ["low", "middle"], "high"),
             "size": size,
+            "labels": np.select([size > 1, size > 0], ["big|huge", "big"], "|"),
+            "levels": size,
         }
-    )
+    ).with_columns(tags=pl.col("words").str.replace_many({"up": "B-up", "down": "B-down", "flat": "O"}))
 
 
 def _series(x: np.ndarray, random: np.random.Generator) -> pl.Series:
@@ -64,6 +67,9 @@ TARGETS: Mapping[str, tuple[str, dict[str, object]]] = {
     "sold": ("category", {"missing": "drop", "unseen": "error"}),
     "grade": ("category", {"missing": "drop", "unseen": "error"}),
     "size": ("number", {"missing": "drop", "indicator": False}),
+    "labels": ("set", {"missing": "drop"}),
+    "levels": ("number", {"missing": "drop", "indicator": False, "quantiles": [0.1, 0.5, 0.9]}),
+    "tags": ("tags", {}),
 }
 
 
@@ -101,5 +107,13 @@ def prepared(
 
 
 def recipe(**sections: object) -> Recipe:
-    """A recipe of which only the sections matter."""
-    return Recipe.model_validate({"data": "rows.csv", "target": "sold", "seed": 3, **sections})
+    """A recipe of which only the sections matter. Tables have a perceptron, which is quick, unless it says otherwise."""
+    design = sections.get("design", {})
+    assert isinstance(design, dict)
+    encoders = design.get("encoders", {})
+    if "*" not in encoders:
+        design = {
+            **design,
+            "encoders": {**dict.fromkeys(("number", "category", "boolean", "datetime"), "mlp"), **encoders},
+        }
+    return Recipe.model_validate({"data": "rows.csv", "target": "sold", "seed": 3, **sections, "design": design})
