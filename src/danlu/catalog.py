@@ -143,6 +143,7 @@ CATALOG: dict[str, dict[str, str]] = {
         "rand_augment": "danlu.train.augmentations.rand_augment:RandAugment",
         "mixup": "danlu.train.augmentations.mixup:MixUp",
         "cutmix": "danlu.train.augmentations.cutmix:CutMix",
+        "spec_augment": "danlu.train.augmentations.spec_augment:SpecAugment",
     },
     "averages": {
         "ema": "danlu.train.averages:Ema",

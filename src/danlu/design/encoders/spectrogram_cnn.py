@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from annotated_types import Ge, Le, Lt
 
 from danlu.columns.schema import Slot
-from danlu.design.advice import Advice, optimizer
+from danlu.design.advice import Advice, augmentation, optimizer
 
 if TYPE_CHECKING:
     from torch import nn
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class SpectrogramCnn:
-    """Blocks of convolutions over time and pitch, then the mean and the largest over time, then one dense layer.
+    """Blocks of convolutions over time and pitch, a dense layer over pitch, then the mean and the largest over time.
 
     Attributes:
         channels: channels of the first block; each block doubles them.
@@ -42,8 +42,13 @@ class SpectrogramCnn:
     dropout: Annotated[float, Ge(0), Lt(1)] = 0.2
 
     def advice(self) -> Advice:
-        """Some thousand rows, some ten epochs."""
-        return Advice(optimizer=optimizer("adamw", lr=2e-3, weight_decay=0.01), batch_size=32, steps=1500)
+        """As for pictures; parts of the spectrogram are covered, so that no moment and no band alone decides."""
+        return Advice(
+            optimizer=optimizer("adamw", lr=1e-3, weight_decay=0.01),
+            batch_size=32,
+            steps=1000,
+            augment=(augmentation("spec_augment"),),
+        )
 
     def build(self, slots: Sequence[Slot]) -> nn.Module:
         """The module for one column."""

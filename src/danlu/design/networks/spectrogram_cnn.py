@@ -28,13 +28,14 @@ if TYPE_CHECKING:
 class SpectrogramCnnEncoder(nn.Module):
     """(B, T, M) float32 → (B, D).
 
-    A block is convolution 3 × 3, norm and ReLU, then the largest of every 2 × 2. Pitch is averaged, then
+    A block is convolution 3 × 3, norm and ReLU, then the largest of every 2 × 2. What is left of pitch stands side by
+    side, since what is high and what is low differ; then
 
-        y = relu(W (mean_t x_t + max_t x_t) + b)          over the frames that are there
+        h_t = relu(W x_t + b);   y = mean_t h_t + max_t h_t          over the frames that are there
 
     Padding is 0 before each convolution and counts in no norm, no mean and no largest value.
     Source: Kong et al., "PANNs: Large-Scale Pretrained Audio Neural Networks for Audio Pattern Recognition", 2020
-    (Cnn6, narrower, with 3 × 3 kernels).
+    (blocks, and mean and largest together, of Cnn6; smaller, and with pitch kept).
     """
 
     def __init__(self, options: SpectrogramCnn, slot: Slot) -> None:
@@ -46,8 +47,11 @@ class SpectrogramCnnEncoder(nn.Module):
         self.blocks = nn.ModuleList(
             _Block(one, other, options.num_convolutions) for one, other in itertools.pairwise(dims)
         )
+        bands = num_mels
+        for _ in range(count):
+            bands = -(-bands // 2)
         self.dropout = Dropout(options.dropout) if options.dropout else nn.Identity()
-        self.dense = linear(dims[-1], options.width)
+        self.dense = linear(dims[-1] * bands, options.width)
         self.width = options.width
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Encoded:
@@ -56,11 +60,11 @@ class SpectrogramCnnEncoder(nn.Module):
         values_BCTM = steps_BTM.unsqueeze(1)
         for block in self.blocks:
             values_BCTM, mask_BT = block(values_BCTM, mask_BT)
-        values_BTC = values_BCTM.mean(dim=3).transpose(1, 2)
-        # After a ReLU no value is below the 0 of padding.
-        vectors_BC = mean_tokens(values_BTC, mask_BT) + values_BTC.amax(dim=1)
-        hidden_BD = functional.relu(self.dense(self.dropout(vectors_BC)))
-        return Encoded(self.dropout(hidden_BD))
+        values_BTC = values_BCTM.transpose(1, 2).flatten(2)
+        hidden_BTD = functional.relu(self.dense(self.dropout(values_BTC)))
+        # After a ReLU no value is below 0: where padding is 0, it is never the largest.
+        known_BTD = hidden_BTD if mask_BT is None else hidden_BTD * mask_BT.unsqueeze(2).to(hidden_BTD.dtype)
+        return Encoded(self.dropout(mean_tokens(hidden_BTD, mask_BT) + known_BTD.amax(dim=1)))
 
 
 class _Block(nn.Module):
