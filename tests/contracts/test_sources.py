@@ -64,6 +64,9 @@ def example(name: str, folder: Path) -> Any:
         return "sample:iris"
     if name in ("idx", "image_folder"):
         return _idx(folder / "idx") if name == "idx" else _pictures(folder / "pictures")
+    if name == "conll":
+        (folder / "rows.conll").write_text("a\tB-X\nb\tO\n\nc\tO\n")
+        return "rows.conll"
     if name == "audio_folder":
         return _sounds(folder / "sounds")
     if name == "hugging_face":

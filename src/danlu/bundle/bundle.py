@@ -27,6 +27,7 @@ from danlu.bundle.format import (
     parse_json,
 )
 from danlu.bundle.graph import check_graph
+from danlu.bundle.replies import reply_frame, reply_objects
 from danlu.columns.column import Arrays
 from danlu.columns.schema import Schema
 from danlu.export.session import BATCH, input_types, open_session
@@ -115,15 +116,17 @@ class Bundle:
                 use are not looked at; missing and never-seen values are answered.
 
         Returns:
-            N rows: `prediction` (a label, a truth value or a number in the target's own unit) and, for classes,
-            `probability_LABEL` for each, float64.
+            N rows: `prediction` (a label, a truth value, a number in the target's own unit, a list of labels or tags)
+            and, for classes and labels, `probability_LABEL` for each, float64; more for other tasks, see
+            `replies.reply_frame`.
 
         Raises:
             DataError: a column is absent, a value is not of its column's type, or so large that the network's numbers
                 overflow; names column and row.
         """
-        outputs = self.outputs(rows)
-        finite = np.isfinite(outputs).all(axis=1)
+        frame = _as_frame(rows, self.schema)
+        outputs = self.frame_outputs(frame)
+        finite = np.isfinite(outputs).reshape(len(outputs), -1).all(axis=1) if len(outputs) else np.ones(0, bool)
         if not finite.all():
             row = int(finite.argmin())
             raise DataError(
@@ -131,10 +134,10 @@ class Bundle:
                 where=f"row {row}",
                 hint="look for a number that lies far from all that was trained on, and mend it or leave it empty",
             )
-        return self.answer_frame(self.task.answers(outputs))
+        return self.answer_frame(self.task.answers(outputs), frame)
 
     def outputs(self, rows: Any) -> np.ndarray:
-        """The network's raw outputs for raw rows, (N, K) float32. Raises DataError."""
+        """The network's raw outputs for raw rows, (N, *output_shape) float32. Raises DataError."""
         return self.frame_outputs(_as_frame(rows, self.schema))
 
     def frame_outputs(self, frame: pl.DataFrame) -> np.ndarray:
@@ -144,7 +147,7 @@ class Bundle:
         ]
         if not parts:
             _encode(self.schema, frame, 0)  # an absent column is named even where there is no row
-            return np.empty((0, self.task.num_outputs), np.float32)
+            return np.empty((0, *self.task.output_shape), np.float32)
         return np.concatenate(parts)
 
     def run(self, inputs: Arrays) -> np.ndarray:
@@ -153,14 +156,13 @@ class Bundle:
         result: np.ndarray = found
         return result
 
-    def answer_frame(self, answers: Answers) -> pl.DataFrame:
-        """Answers as `predict` returns them."""
-        (target,) = self.schema.target.fields
-        if answers.probabilities is None:
-            return pl.DataFrame({"prediction": pl.Series(answers.values, dtype=pl.Float64)})
-        labels = self.schema.target.decode({target.name: answers.values}).alias("prediction")
-        columns = {f"probability_{name}": answers.probabilities[:, code] for code, name in enumerate(self.labels)}
-        return pl.DataFrame({"prediction": labels, **columns})
+    def answer_frame(self, answers: Answers, rows: pl.DataFrame | None = None) -> pl.DataFrame:
+        """Answers as `predict` returns them; `rows` are the raw ones they answer."""
+        return reply_frame(self.task, self.schema, answers, rows)
+
+    def answer_objects(self, answers: Answers, rows: pl.DataFrame) -> list[dict[str, Any]]:
+        """Answers as a server gives them."""
+        return reply_objects(self.task, self.schema, answers, rows)
 
 
 def load(path: str | Path, *, threads: int = 1) -> Bundle:

@@ -154,14 +154,14 @@ def signature(schema: Schema) -> dict[str, Any]:
     target: dict[str, Any] = {"name": schema.target.name, "type": schema.target.type}
     if labels := schema.target.labels:
         target["labels"] = list(labels)
-    width = task_for(schema.target).num_outputs
+    shape = task_for(schema.target).output_shape
     return {
         "inputs": [{"name": column.name, "type": column.type} for column in schema.inputs],
         "output": target,
         "network_inputs": [
             {"name": spec.name, "dtype": spec.dtype, "shape": ["batch", *spec.shape]} for spec in schema.input_specs
         ],
-        "network_outputs": [{"name": "outputs", "dtype": "float32", "shape": ["batch", width]}],
+        "network_outputs": [{"name": "outputs", "dtype": "float32", "shape": ["batch", *shape]}],
     }
 
 

@@ -97,20 +97,37 @@ def _rows(text: str) -> pl.DataFrame:
 
 
 def with_files(answers: pl.DataFrame, rows: pl.DataFrame, schema: Schema) -> pl.DataFrame:
-    """Answers led by the names of their pictures' files: of a folder nobody knows the order."""
+    """Answers led by the names of their pictures' or sounds' files: of a folder nobody knows the order."""
     import polars as pl
 
     pictures = [
         column.name
         for column in schema.inputs
-        if column.type == "image" and rows[column.name].dtype == pl.String and column.name not in answers.columns
+        if column.type in ("image", "audio")
+        and rows[column.name].dtype == pl.String
+        and column.name not in answers.columns
     ]
     return pl.concat([rows.select(pictures), answers], how="horizontal") if pictures else answers
+
+
+def _flat(answers: pl.DataFrame) -> pl.DataFrame:
+    """Lists as JSON, which CSV has no other form for."""
+    import json
+
+    import polars as pl
+
+    nested = [column for column in answers.get_columns() if column.dtype.is_nested()]
+    texts = [
+        pl.Series(one.name, [json.dumps(value, ensure_ascii=False) for value in one.to_list()], dtype=pl.String)
+        for one in nested
+    ]
+    return answers.with_columns(texts)
 
 
 def _write(answers: pl.DataFrame, file: IO[bytes], format: Format) -> None:
     """Answers as UTF-8 bytes, some rows at a time: a reader that leaves early is noticed early."""
     for start in range(0, max(1, answers.height), _AT_ONCE):
         part = answers.slice(start, _AT_ONCE)
+        part = _flat(part) if format is Format.CSV else part
         text = part.write_csv(include_header=not start) if format is Format.CSV else part.write_ndjson()
         file.write(text.encode("utf-8"))

@@ -121,7 +121,7 @@ def target_means(groups: np.ndarray, num_groups: int, target: TargetRows, smooth
 def _numbers(target: TargetRows) -> np.ndarray:
     """(N, K) float64 that stand for the target."""
     if not target.num_classes:
-        return np.asarray(target.values, np.float64)[:, None]
+        return np.asarray(target.values, np.float64).reshape(len(target.values), -1)  # of a set, one for each label
     classes = np.arange(target.num_classes) if target.num_classes > 2 else np.array([1])
     return np.asarray(target.values[:, None] == classes, np.float64)
 

@@ -64,9 +64,14 @@ def row_batches(inputs: Mapping[str, np.ndarray], size: int, count: int = 16) ->
 
 
 def agreement(answers: Answers, reference: Answers) -> float:
-    """Share of rows with the same class; for numbers R² against the reference's, 1 being the same numbers."""
-    if reference.probabilities is not None:
-        return float(np.mean(answers.values == reference.values))
+    """Share of rows with the same class, set or tags; for numbers R² against the reference's, 1 being the same numbers;
+    for pairs the mean cosine of their vectors with the reference's.
+    """
+    if not np.issubdtype(reference.values.dtype, np.floating):
+        same = (answers.values == reference.values).reshape(len(reference.values), -1)
+        return float(np.mean(same.all(axis=1)))
+    if reference.values.ndim > 1:
+        return float(np.mean(np.sum(answers.values * reference.values, axis=-1)))
     spread = float(np.sum((reference.values - reference.values.mean()) ** 2))
     error = float(np.sum((answers.values - reference.values) ** 2))
     return 1.0 - error / spread if spread > 0 else float(error == 0)

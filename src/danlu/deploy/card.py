@@ -13,7 +13,15 @@ from danlu.deploy.requirements import Row
 from danlu.evaluate.scores import Scores
 from danlu.prepare.prepared import SPLITS, Prepared
 
-_TASKS = {"binary": "one of two classes", "multiclass": "one of several classes", "regression": "a number"}
+_TASKS = {
+    "binary": "one of two classes",
+    "multiclass": "one of several classes",
+    "regression": "a number",
+    "quantiles": "quantiles of a number",
+    "multilabel": "a set of labels",
+    "tagging": "a tag for each token",
+    "contrastive": "vectors of two columns that are alike where these belong together",
+}
 _MANY = 40
 
 

@@ -17,7 +17,7 @@ from danlu.base.seeds import derive, generator
 from danlu.columns.schema import Schema
 from danlu.evaluate.pictures import shrink
 from danlu.prepare.prepared import Prepared, Split
-from danlu.tasks.task import Answers, Task
+from danlu.tasks.task import CLASSES, Answers, Task
 
 # N rows, F features, K classes
 
@@ -81,12 +81,36 @@ def _majority(task: Task, prepared: Prepared, seed: int) -> _Made:
     """The most frequent class with the classes' shares as probabilities, or the mean."""
     truth = task.truth(prepared.split("train").target)
     num_rows = prepared.split("test").num_rows
+    if task.name not in (*CLASSES, "regression"):
+        return _constant(task, truth, prepared)
     if task.name == "regression":
         return Answers(np.full(num_rows, truth.mean())), "always answers the mean of the training rows", len(truth)
     shares = np.bincount(truth, minlength=prepared.num_classes) / len(truth)
     answers = Answers(np.full(num_rows, shares.argmax(), np.int32), np.tile(shares, (num_rows, 1)))
     note = "always answers the most frequent class of the training rows, with the classes' shares as probabilities"
     return answers, note, len(truth)
+
+
+def _constant(task: Task, truth: np.ndarray, prepared: Prepared) -> _Made:
+    """The same answer for every row, whatever its kind."""
+    test = prepared.split("test")
+    if task.name == "quantiles":
+        levels = task.answers(np.zeros((1, *task.output_shape), np.float32)).levels
+        found = np.tile(np.quantile(truth, levels), (test.num_rows, 1))
+        middle = int(np.abs(np.array(levels) - 0.5).argmin())
+        answers = Answers(found[:, middle], quantiles=found, levels=levels)
+        return answers, "always answers the quantiles of the training rows", len(truth)
+    if task.name == "multilabel":
+        shares = np.tile(truth.mean(axis=0), (test.num_rows, 1))
+        note = "always answers the labels that half of the training rows or more have, with the labels' shares"
+        return Answers(shares >= 0.5, shares), note, len(truth)
+    if task.name == "tagging":
+        most = int(np.bincount(truth[truth >= 0]).argmax())
+        values = np.where(np.asarray(test.target) == -1, -1, most).astype(np.int32)
+        grammar = task.answers(np.zeros((1, *task.output_shape), np.float32)).grammar
+        note = f"always answers {task.target.labels[most]}, the most frequent tag of the training rows"
+        return Answers(values, grammar=grammar), note, len(truth)
+    return None, f"not made: a {task.name} task has no answer that is the same for all rows", 0
 
 
 @dataclass(frozen=True)
@@ -109,6 +133,8 @@ def _boosting(task: Task, prepared: Prepared, seed: int) -> _Made:
 
     train, validation, test = (prepared.split(name) for name in ("train", "validation", "test"))
     schema, classes = prepared.schema, prepared.num_classes
+    if task.name not in (*CLASSES, "regression"):
+        return None, f"not fitted: its trees answer one class or one number, and this is a {task.name} task", 0
     if classes > _MOST_CLASSES:
         return None, f"not fitted: {classes} classes are more than the {_MOST_CLASSES} it is tried on", 0
     categorical = _categorical(schema)

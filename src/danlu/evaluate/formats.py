@@ -20,12 +20,33 @@ METRICS = {
     "mse": "Mean squared error",
     "mae": "Mean absolute error",
     "r2": "R²",
+    "f1_micro": "F1, micro",
+    "f1_macro": "F1, macro",
+    "subset_accuracy": "Whole sets right",
+    "hamming_loss": "Hamming loss",
+    "roc_auc_macro": "ROC AUC, macro",
+    "pr_auc_macro": "PR AUC, macro (mAP)",
+    "entity_f1": "Entity F1",
+    "entity_precision": "Entity precision",
+    "entity_recall": "Entity recall",
+    "entity_f1_macro": "Entity F1, macro",
+    "token_accuracy": "Token accuracy",
+    "pinball": "Pinball loss",
+    "coverage": "Coverage of the interval",
+    "interval_width": "Width of the interval",
     "latency_ms": "Latency, ms",
     "size_mb": "Size, MB",
 }
-_BOUNDED = ("accuracy", "balanced_accuracy", "precision", "recall", "f1", "roc_auc", "pr_auc", "r2")
+_UNBOUNDED = ("log_loss", "mse", "mae", "pinball", "interval_width", "latency_ms", "size_mb")
+_BOUNDED = tuple(name for name in METRICS if name not in _UNBOUNDED)
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 BASELINES = {"majority": "Most frequent class", "boosting": "Boosted trees"}
+_CONSTANT = {
+    "regression": "Mean",
+    "quantiles": "Training quantiles",
+    "multilabel": "Most frequent labels",
+    "tagging": "Most frequent tag",
+}
 
 
 def metric_name(name: str) -> str:
@@ -35,7 +56,7 @@ def metric_name(name: str) -> str:
 
 def baseline_name(name: str, task: str) -> str:
     """`majority` as "Most frequent class", or "Mean" where the target is a number."""
-    return "Mean" if name == "majority" and task == "regression" else BASELINES.get(name, name)
+    return _CONSTANT.get(task, BASELINES[name]) if name == "majority" else BASELINES.get(name, name)
 
 
 def figure(value: Any, *, signed: bool = False) -> str:

@@ -22,7 +22,7 @@ Measure = Callable[[np.ndarray], np.ndarray]
 """(R, N) float64 row weights, none negative → (R,) float64, NaN where undefined."""
 
 CLASSES = ("binary", "multiclass")
-NUMBERS = ("regression",)
+NUMBERS = ("regression", "quantiles")
 
 
 class Metric(ABC):
@@ -57,16 +57,16 @@ class Metric(ABC):
         return float(self.measure(truth, answers)(given[None])[0])
 
 
-def _ratio(above: np.ndarray, below: np.ndarray, undefined: float = np.nan) -> np.ndarray:
+def ratio(above: np.ndarray, below: np.ndarray, undefined: float = np.nan) -> np.ndarray:
     """The quotient, `undefined` where `below` is not positive."""
     quotient: np.ndarray = np.divide(above, below, out=np.full(np.shape(above), undefined), where=below > 0)
     return quotient
 
 
-def _mean(values: np.ndarray) -> Measure:
+def mean_of(values: np.ndarray) -> Measure:
     """The weighted mean of (N,) values."""
     rows = np.asarray(values, np.float64)
-    return lambda weights_RN: _ratio(weights_RN @ rows, weights_RN.sum(axis=1))
+    return lambda weights_RN: ratio(weights_RN @ rows, weights_RN.sum(axis=1))
 
 
 def _num_classes(truth: np.ndarray, answers: Answers) -> int:
@@ -86,7 +86,7 @@ class Accuracy(Metric):
 
     def measure(self, truth: np.ndarray, answers: Answers) -> Measure:
         """See Metric."""
-        return _mean(np.asarray(truth) == answers.values)
+        return mean_of(np.asarray(truth) == answers.values)
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ class BalancedAccuracy(Metric):
         def value(weights_RN: np.ndarray) -> np.ndarray:
             counts = count(weights_RN)
             present = counts.true > 0
-            return _ratio(_ratio(counts.right, counts.true, 0.0).sum(axis=1), present.sum(axis=1))
+            return ratio(ratio(counts.right, counts.true, 0.0).sum(axis=1), present.sum(axis=1))
 
         return value
 
@@ -160,7 +160,7 @@ class _PerClass(Metric):
             present = counts.true + counts.answered > 0
             if binary:
                 return np.where(present.any(axis=1), values[:, 1], np.nan)
-            return _ratio(np.where(present, values, 0.0).sum(axis=1), present.sum(axis=1))
+            return ratio(np.where(present, values, 0.0).sum(axis=1), present.sum(axis=1))
 
         return value
 
@@ -173,7 +173,7 @@ class Precision(_PerClass):
 
     def of(self, counts: _Counts) -> np.ndarray:
         """See _PerClass."""
-        return _ratio(counts.right, counts.answered, 0.0)
+        return ratio(counts.right, counts.answered, 0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,7 +184,7 @@ class Recall(_PerClass):
 
     def of(self, counts: _Counts) -> np.ndarray:
         """See _PerClass."""
-        return _ratio(counts.right, counts.true, 0.0)
+        return ratio(counts.right, counts.true, 0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,7 +195,7 @@ class F1(_PerClass):
 
     def of(self, counts: _Counts) -> np.ndarray:
         """See _PerClass."""
-        return _ratio(2 * counts.right, counts.true + counts.answered, 0.0)
+        return ratio(2 * counts.right, counts.true + counts.answered, 0.0)
 
 
 class _Ranking(Metric):
@@ -215,16 +215,16 @@ class _Ranking(Metric):
         assert answers.probabilities is not None
         scores_NK, codes = answers.probabilities, np.asarray(truth)
         classes = [1] if scores_NK.shape[1] == 2 else list(range(scores_NK.shape[1]))
-        areas = [self._area(codes == code, scores_NK[:, code]) for code in classes]
+        areas = [self.area(codes == code, scores_NK[:, code]) for code in classes]
 
         def value(weights_RN: np.ndarray) -> np.ndarray:
             found = np.stack([area(weights_RN) for area in areas])
             defined = ~np.isnan(found)
-            return _ratio(np.where(defined, found, 0.0).sum(axis=0), defined.sum(axis=0))
+            return ratio(np.where(defined, found, 0.0).sum(axis=0), defined.sum(axis=0))
 
         return value
 
-    def _area(self, positive: np.ndarray, scores: np.ndarray) -> Measure:
+    def area(self, positive: np.ndarray, scores: np.ndarray) -> Measure:
         order = np.argsort(-scores, kind="stable")
         ordered, is_positive = scores[order], positive[order].astype(np.float64)
         starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(ordered) else np.zeros(0, np.int64)
@@ -261,7 +261,7 @@ class RocAuc(_Ranking):
         total = above[:, -1].copy()
         above -= negative_RG / 2
         wrong = np.einsum("rg,rg->r", positive_RG, above)
-        return 1 - _ratio(wrong, positive_RG.sum(axis=1) * total)
+        return 1 - ratio(wrong, positive_RG.sum(axis=1) * total)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -279,8 +279,8 @@ class PrAuc(_Ranking):
         total = found[:, -1].copy()
         answered = np.cumsum(negative_RG, axis=1)
         answered += found
-        precision = _ratio(found, answered, 0.0)
-        return _ratio(np.einsum("rg,rg->r", positive_RG, precision), total)
+        precision = ratio(found, answered, 0.0)
+        return ratio(np.einsum("rg,rg->r", positive_RG, precision), total)
 
 
 SMALLEST_PROBABILITY = float(np.finfo(np.float64).eps)
@@ -300,7 +300,7 @@ class LogLoss(Metric):
         assert answers.probabilities is not None
         codes = np.asarray(truth, np.int64)
         chosen = np.take_along_axis(answers.probabilities, codes[:, None], axis=1)[:, 0]
-        return _mean(-np.log(np.clip(chosen, SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)))
+        return mean_of(-np.log(np.clip(chosen, SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)))
 
 
 # Numbers
@@ -316,7 +316,7 @@ class Mse(Metric):
 
     def measure(self, truth: np.ndarray, answers: Answers) -> Measure:
         """See Metric."""
-        return _mean(np.square(np.asarray(truth, np.float64) - answers.values))
+        return mean_of(np.square(np.asarray(truth, np.float64) - answers.values))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -329,7 +329,7 @@ class Mae(Metric):
 
     def measure(self, truth: np.ndarray, answers: Answers) -> Measure:
         """See Metric."""
-        return _mean(np.abs(np.asarray(truth, np.float64) - answers.values))
+        return mean_of(np.abs(np.asarray(truth, np.float64) - answers.values))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -348,7 +348,7 @@ class R2(Metric):
 
         def value(weights_RN: np.ndarray) -> np.ndarray:
             raw = weights_RN @ squares
-            spread = raw - _ratio(np.square(weights_RN @ centred), weights_RN.sum(axis=1), 0.0)
-            return 1 - _ratio(weights_RN @ errors, np.where(spread > 1e-9 * raw, spread, 0.0))
+            spread = raw - ratio(np.square(weights_RN @ centred), weights_RN.sum(axis=1), 0.0)
+            return 1 - ratio(weights_RN @ errors, np.where(spread > 1e-9 * raw, spread, 0.0))
 
         return value

@@ -2,47 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from danlu.columns.entities import Grammar
 from danlu.columns.schema import Schema
+from danlu.evaluate.entity_metrics import entity_counts
 from danlu.evaluate.pictures import thumbnail
 from danlu.prepare.prepared import Split
-from danlu.tasks.task import Answers
+from danlu.tasks.task import Answers, Task
 
+Judge = Callable[[int, np.ndarray, Answers, Sequence[str]], dict[str, Any]]
 _MOST = 24
 _MOST_COLUMNS = 40
 _LONGEST = 120
 
 
 def mistakes(
-    truth: np.ndarray, answers: Answers, names: Sequence[str], *, split: Split, raw: pl.DataFrame, schema: Schema
+    task: Task, truth: np.ndarray, answers: Answers, *, split: Split, raw: pl.DataFrame, schema: Schema
 ) -> list[dict[str, Any]]:
     """The worst rows, worst first, JSON-able.
 
-    Classes: wrong answers by the probability given to them. Numbers: by the absolute error.
+    Classes: wrong answers by the probability given to them. Labels: by that of the surest one that is wrong. Numbers:
+    by the absolute error. Tags: by the entities that are wrong or missing, or by the tokens that are.
 
     Args:
-        truth: (N,) codes or numbers.
+        task: what is predicted.
+        truth: as `task.truth` gives it.
         answers: N answers.
-        names: the text of each class; empty for numbers.
         split: the N encoded rows.
         raw: the N rows as they were read.
         schema: the fitted columns.
 
     Returns:
         At most 24 of {"row" (in the source, from 0), "truth", "answer", "probability" (of the answer) or "error"
-        (answer minus truth), "values" (column → text), "pictures" (column → `thumbnail`)}.
+        (answer minus truth) or "wrong" (how many), "values" (column → text), "pictures" (column → `thumbnail`)}.
     """
     pictures = {slot.column: slot.input for slot in schema.slots if slot.field.kind == "image"}
     columns = [column.name for column in schema.inputs if column.name not in pictures][:_MOST_COLUMNS]
     found = []
-    for index in _worst(truth, answers):
+    judge: Judge = _JUDGES[task.name]
+    for index in _order(_BADNESS[task.name](truth, answers)):
         values: Mapping[str, Any] = raw.row(index, named=True)
-        judged = _judge_class(index, truth, answers, names) if names else _judge_number(index, truth, answers)
+        judged = judge(index, truth, answers, task.target.labels)
         found.append(
             {
                 "row": int(split.rows[index]),
@@ -54,14 +60,68 @@ def mistakes(
     return found
 
 
-def _worst(truth: np.ndarray, answers: Answers) -> list[int]:
-    if answers.probabilities is None:
-        badness = np.abs(answers.values - truth)
-    else:
-        given = np.take_along_axis(answers.probabilities, answers.values[:, None].astype(np.int64), axis=1)[:, 0]
-        badness = np.where(answers.values != truth, given, 0.0)
+def _order(badness: np.ndarray) -> list[int]:
     order = np.argsort(-badness, kind="stable")[:_MOST]
     return [int(index) for index in order if badness[index] > 0]
+
+
+def _bad_classes(truth: np.ndarray, answers: Answers) -> np.ndarray:
+    assert answers.probabilities is not None
+    given = np.take_along_axis(answers.probabilities, answers.values[:, None].astype(np.int64), axis=1)[:, 0]
+    return np.where(answers.values != truth, given, 0.0)
+
+
+def _bad_numbers(truth: np.ndarray, answers: Answers) -> np.ndarray:
+    return np.asarray(np.abs(answers.values - truth))
+
+
+def _bad_labels(truth: np.ndarray, answers: Answers) -> np.ndarray:
+    """(N,) the probability of the surest of the labels that are answered wrong."""
+    assert answers.probabilities is not None
+    given = np.where(answers.values, answers.probabilities, 1 - answers.probabilities)
+    return np.asarray(np.where(truth != answers.values, given, 0.0).max(axis=1))
+
+
+def _bad_tags(truth: np.ndarray, answers: Answers) -> np.ndarray:
+    """(N,) entities that are wrong or missing; where tags are no entities, tokens."""
+    assert answers.grammar is not None
+    if not answers.grammar.types:
+        return np.asarray((truth != answers.values).sum(axis=1))
+    counts = entity_counts(truth, answers)
+    return np.asarray((counts.true + counts.answered - 2 * counts.right).sum(axis=1))
+
+
+def _none(truth: np.ndarray, answers: Answers) -> np.ndarray:
+    """A pair has no wrong answer of its own: it is one only beside others."""
+    return np.zeros(len(truth))
+
+
+def _judge_labels(index: int, truth: np.ndarray, answers: Answers, names: Sequence[str]) -> dict[str, Any]:
+    true, answered = (
+        ", ".join(name for name, there in zip(names, one[index], strict=True) if there)
+        for one in (truth, answers.values)
+    )
+    return {
+        "truth": true or "none",
+        "answer": answered or "none",
+        "probability": float(_bad_labels(truth, answers)[index]),
+    }
+
+
+def _judge_tags(index: int, truth: np.ndarray, answers: Answers, names: Sequence[str]) -> dict[str, Any]:
+    told = [_told_tags(one[index], answers.grammar, names) for one in (truth, answers.values)]
+    wrong = int(_bad_tags(truth[index : index + 1], replace(answers, values=answers.values[index : index + 1]))[0])
+    return {"truth": told[0], "answer": told[1], "wrong": wrong}
+
+
+def _told_tags(codes: np.ndarray, grammar: Grammar | None, names: Sequence[str]) -> str:
+    """The entities of a row as `TYPE 3-5`, or where tags are no entities, the tags."""
+    assert grammar is not None
+    if not grammar.types:
+        return _cut(" ".join(names[code] if code >= 0 else "?" for code in codes.tolist() if code != -1))
+    types = (*grammar.types, "?", "?")
+    spans = grammar.spans(codes[None]).tolist()
+    return _cut(", ".join(f"{types[kind]} {start}-{stop - 1}" for _, kind, start, stop in spans) or "none")
 
 
 def _judge_class(index: int, truth: np.ndarray, answers: Answers, names: Sequence[str]) -> dict[str, Any]:
@@ -74,13 +134,38 @@ def _judge_class(index: int, truth: np.ndarray, answers: Answers, names: Sequenc
     }
 
 
-def _judge_number(index: int, truth: np.ndarray, answers: Answers) -> dict[str, Any]:
+def _judge_number(index: int, truth: np.ndarray, answers: Answers, names: Sequence[str]) -> dict[str, Any]:
     true, answer = float(truth[index]), float(answers.values[index])
     return {"truth": true, "answer": answer, "error": answer - true}
+
+
+_BADNESS: Mapping[str, Callable[[np.ndarray, Answers], np.ndarray]] = {
+    "binary": _bad_classes,
+    "multiclass": _bad_classes,
+    "regression": _bad_numbers,
+    "quantiles": _bad_numbers,
+    "multilabel": _bad_labels,
+    "tagging": _bad_tags,
+    "contrastive": _none,
+}
+_JUDGES: Mapping[str, Judge] = {
+    "binary": _judge_class,
+    "multiclass": _judge_class,
+    "regression": _judge_number,
+    "quantiles": _judge_number,
+    "multilabel": _judge_labels,
+    "tagging": _judge_tags,
+    "contrastive": _judge_number,
+}
 
 
 def _text(value: Any) -> str | None:
     if value is None:
         return None
-    text = str(value)
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return _cut(("" if all(len(one) == 1 for one in value) else " ").join(value))
+    return _cut(str(value))
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

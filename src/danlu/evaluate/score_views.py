@@ -9,6 +9,16 @@ from danlu.evaluate.blocks import NUMBER, Block, Cell, beside, cell, chart, char
 from danlu.evaluate.charts import Bin, Scale, histogram, nice, reliability, scatter, whisker, whisker_axis
 from danlu.evaluate.formats import baseline_name, figure, interval_text, metric_name, percent, score_text, short
 
+_TASKS = {
+    "quantiles": "Quantiles of a number",
+    "multilabel": "A set of labels",
+    "tagging": "A tag for each token",
+    "contrastive": "Pairs that belong together",
+}
+_INTROS = {
+    "regression": "Test rows with the largest error: a wrong value, a rare case, or something not learned.",
+    "tagging": "Test rows with most that is wrong or missing: a wrong tag, a rare case, or something not learned.",
+}
 _MOST_CLASSES = 26
 _FEW_CLASSES = 5
 _VERDICTS = {
@@ -62,7 +72,7 @@ def _rival_row(name: str, label: str, found: Mapping[str, Any], scale: Scale, *,
 def task_text(scores: Mapping[str, Any]) -> str:
     """What is predicted: "Two classes", "10 classes" or "Regression"."""
     if not scores["confusion"]:
-        return "Regression"
+        return _TASKS.get(scores["task"], "Regression")
     num = len(scores["confusion"]["labels"])
     return "Two classes" if num == 2 else f"{num} classes"
 
@@ -116,7 +126,16 @@ def score_blocks(scores: Mapping[str, Any] | None) -> list[Block]:
         blocks += [beside(closer)] if len(scores["confusion"]["labels"]) <= _FEW_CLASSES else closer
     if scores["residuals"]:
         blocks.append(charts(_residuals(scores["residuals"])))
+    for one in scores.get("details") or ():
+        blocks += _detail(one)
     return blocks
+
+
+def _detail(one: Mapping[str, Any]) -> list[Block]:
+    """A table of `details`, numbers to the right; shares and scores as such."""
+    head = [(text, NUMBER if place else "") for place, text in enumerate(one["head"])]
+    rows: list[list[Cell]] = [[cell(str(row[0]), strong=True), *map(figure, row[1:])] for row in one["rows"]]
+    return [table(one["caption"], head, rows, narrow=True), *([small([one["note"]])] if one["note"] else [])]
 
 
 def _table(scores: Mapping[str, Any]) -> Block:
@@ -200,22 +219,26 @@ def mistake_blocks(mistakes: Sequence[Mapping[str, Any]] | None, scores: Mapping
         return []
     if not mistakes:
         return [note("None of the test rows is answered wrong.", "good")]
-    classes = scores["task"] != "regression"
-    intro = (
-        "Test rows answered wrong with the most confidence: a wrong label, a rare case, or something not learned."
-        if classes
-        else "Test rows with the largest error: a wrong value, a rare case, or something not learned."
-    )
-    blocks: list[Block] = [small([intro])]
+    intro = "Test rows answered wrong with the most confidence: a wrong label, a rare case, or something not learned."
+    task = "regression" if scores["task"] == "quantiles" else scores["task"]
+    blocks: list[Block] = [small([_INTROS.get(task, intro)])]
     if mistakes[0]["pictures"]:
-        blocks.append({"kind": "pictures", "cards": [_card(one, classes) for one in mistakes]})
+        blocks.append({"kind": "pictures", "cards": [_card(one) for one in mistakes]})
     if mistakes[0]["values"]:
-        blocks.append(_mistake_table(mistakes, classes))
+        blocks.append(_mistake_table(mistakes))
     return blocks
 
 
-def _card(one: Mapping[str, Any], classes: bool) -> dict[str, Any]:
-    said = percent(one["probability"]) if classes else f"error {figure(one['error'], signed=True)}"
+def _said(one: Mapping[str, Any]) -> tuple[str, str]:
+    """How bad a mistake is: what that is called, and its figure."""
+    if "probability" in one:
+        return "Stated", percent(one["probability"])
+    return ("Wrong", figure(one["wrong"])) if "wrong" in one else ("Error", figure(one["error"], signed=True))
+
+
+def _card(one: Mapping[str, Any]) -> dict[str, Any]:
+    name, said = _said(one)
+    said = said if name == "Stated" else f"{name.lower()} {said}"
     return {
         "pictures": [{"name": name, **picture} for name, picture in one["pictures"].items()],
         "truth": _value(one["truth"]),
@@ -225,15 +248,15 @@ def _card(one: Mapping[str, Any], classes: bool) -> dict[str, Any]:
     }
 
 
-def _mistake_table(mistakes: Sequence[Mapping[str, Any]], classes: bool) -> Block:
+def _mistake_table(mistakes: Sequence[Mapping[str, Any]]) -> Block:
     columns = list(mistakes[0]["values"])
-    side = "" if classes else NUMBER
-    head = [("Row", NUMBER), ("Truth", side), ("Answer", side), ("Stated" if classes else "Error", NUMBER)]
+    side = NUMBER if "error" in mistakes[0] else ""
+    head = [("Row", NUMBER), ("Truth", side), ("Answer", side), (_said(mistakes[0])[0], NUMBER)]
     head += [(name, "") for name in columns]
     rows: list[list[Cell]] = []
     for one in mistakes:
-        last = percent(one["probability"]) if classes else figure(one["error"], signed=True)
-        judged: list[Cell] = [figure(one["row"]), cell(_value(one["truth"]), strong=True), _value(one["answer"]), last]
+        judged: list[Cell] = [figure(one["row"]), cell(_value(one["truth"]), strong=True), _value(one["answer"])]
+        judged.append(_said(one)[1])
         texts = [one["values"].get(name) for name in columns]
         rows.append([*judged, *[cell("–" if text is None else text, clip=True) for text in texts]])
     return table("Rows, numbered from 0 as in the source", head, rows)

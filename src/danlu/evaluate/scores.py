@@ -18,7 +18,7 @@ class Scores:
     """The value that `evaluate` returns.
 
     Attributes:
-        task: binary, multiclass or regression.
+        task: binary, multiclass, regression or another of the catalogue's.
         main: the metric that counts most.
         metrics: split ("test", "validation") → metric → {"value", "low", "high"}; null where undefined.
         greater_is_better: metric → whether a larger value is a better one.
@@ -28,13 +28,14 @@ class Scores:
             {value, low, high} on the test split, "advantage": metric → {value, low, high} by which the network is
             better (below zero: worse), "verdict"}; metrics, advantage and verdict are null where the baseline could not
             be made.
-        confusion: see `confusion`, of the test split; None for numbers.
-        calibration: see `calibration`, of the test split; None for numbers.
-        residuals: see `residuals`, of the test split; None for classes.
+        confusion: see `confusion`, of the test split; None for what is not one of several classes.
+        calibration: see `calibration`, of the test split; None likewise.
+        residuals: see `residuals`, of the test split; None for what is no number.
+        details: see `details`, of the test split; none for classes and numbers.
         members: of an ensemble, one mapping for each member: metric → value on the test split; None for one network.
         mistakes: see `mistakes`, of the test split; they hold the data's own rows and so stay out of the card's JSON.
         fingerprint: of all that went in.
-        outputs: a safetensors file with the network's outputs, "test" and "validation", (N, K) float32.
+        outputs: a safetensors file with the network's outputs, "test" and "validation", (N, *output_shape) float32.
     """
 
     task: str
@@ -47,6 +48,7 @@ class Scores:
     confusion: Mapping[str, Any] | None
     calibration: Mapping[str, Any] | None
     residuals: Mapping[str, Any] | None
+    details: tuple[Mapping[str, Any], ...] = ()
     members: tuple[Mapping[str, float | None], ...] | None = None
     mistakes: tuple[Mapping[str, Any], ...] = field(default=())
     fingerprint: str

@@ -21,16 +21,19 @@ from danlu.evaluate.baselines import Baseline, baseline
 from danlu.evaluate.bootstrap import interval, resampled
 from danlu.evaluate.calibration import calibration
 from danlu.evaluate.confusion import confusion
+from danlu.evaluate.details import details
+from danlu.evaluate.metrics import NUMBERS
 from danlu.evaluate.mistakes import mistakes
 from danlu.evaluate.residuals import residuals
 from danlu.evaluate.score import chosen, metric, score
 from danlu.evaluate.scores import CARD, MISTAKES, OUTPUTS, Scores
 from danlu.prepare.prepared import Prepared
 from danlu.recipe.schema import Recipe
-from danlu.tasks.task import Answers, Task
+from danlu.tasks.task import CLASSES, Answers, Task
 
 _SCORED = ("validation", "test")
 _NETWORK = "network"
+_SHOWN = 10  # numbers of a row whose outputs are not finite
 
 
 def evaluate(recipe: Recipe, trained: Trained, prepared: Prepared, run: Run) -> Scores:
@@ -66,11 +69,13 @@ def evaluate(recipe: Recipe, trained: Trained, prepared: Prepared, run: Run) -> 
 def _outputs(trained: Trained, prepared: Prepared, name: str) -> np.ndarray:
     split = prepared.split(name)
     found = outputs(trained.network, split.inputs)
-    wrong = np.flatnonzero(~np.isfinite(found).all(axis=1))
+    finite = np.isfinite(found).reshape(len(found), -1)
+    wrong = np.flatnonzero(~finite.all(axis=1))
     if len(wrong):
         first = int(split.rows[wrong[0]])
+        numbers = found[wrong[0]].ravel()[:_SHOWN].tolist()
         raise DanluError(
-            f"the network answers {found[wrong[0]].tolist()} for row {first}; {len(wrong)} {name} rows are like it",
+            f"the network answers {numbers} for row {first}; {len(wrong)} {name} rows are like it",
             where=f"{name} split, row {first}",
             hint="lower train.optimizer.lr or set train.clip_norm, and train again",
         )
@@ -101,7 +106,7 @@ def _scores(
     """Score every split, then look closer at the test split."""
     test = prepared.split("test")
     truth, answers = task.truth(test.target), task.answers(found["test"])
-    classes = task.target.labels if answers.probabilities is not None else ()
+    classes = task.target.labels if task.name in CLASSES else ()
     held = {name: baseline(name, task, prepared, recipe.seed) for name in recipe.evaluate.baselines}
     rivals: dict[str, Answers] = {name: one.answers for name, one in held.items() if one.answers is not None}
     validation = prepared.split("validation")
@@ -124,8 +129,9 @@ def _scores(
         baselines={name: _against(name, one, names, drawn["test"], confidence) for name, one in held.items()},
         confusion=confusion(truth, answers, classes) if classes else None,
         calibration=calibration(truth, answers) if classes else None,
-        residuals=None if classes else residuals(truth, answers),
-        mistakes=tuple(mistakes(truth, answers, classes, split=test, raw=prepared.raw("test"), schema=prepared.schema)),
+        residuals=residuals(truth, answers) if task.name in NUMBERS else None,
+        details=tuple(details(task, truth, answers)),
+        mistakes=tuple(mistakes(task, truth, answers, split=test, raw=prepared.raw("test"), schema=prepared.schema)),
         fingerprint=inputs,
         outputs=path,
     )

@@ -47,7 +47,7 @@ def write_splits(
         OSError: the disk is full.
     """
     (field,) = schema.target.fields
-    target = InputSpec("target", "int32" if field.kind == "code" else "float32", ())
+    target = InputSpec("target", "float32" if field.kind == "scalar" else "int32", field.shape)
     numbers = InputSpec("rows", "int64", ())
     specs = (*schema.input_specs, target, numbers)
     size = sum(int(np.prod(spec.shape)) * np.dtype(spec.dtype).itemsize for spec in specs)

@@ -21,6 +21,7 @@ from danlu.prepare.choose import Chosen, combined, said_of
 from danlu.prepare.columnar import Columns, compact, expanded
 from danlu.prepare.prepared import Finding
 from danlu.prepare.splits import TRAIN
+from danlu.prepare.tagging import aligned
 from danlu.recipe.schema import Recipe
 
 # Smaller tables are looked at again sooner than they are found.
@@ -98,9 +99,9 @@ def _early(kind: str | None, options: Mapping[str, Any], *, is_target: bool) -> 
     early = {item.name for one in types for item in dataclasses.fields(one) if item.name not in one.late_options}
     found = {name: value for name, value in options.items() if name in early or name not in late}
     found.pop("missing", None)
-    # Rows without a picture or the target are left out unless it says otherwise, others only where it says so.
+    # Rows without a picture, a sound or the target are left out unless it says otherwise, others only where it says so.
     drops = options.get("missing") == "drop"
-    if "missing" in options and (drops or is_target or kind == "image"):
+    if "missing" in options and (drops or is_target or kind in ("image", "audio")):
         found["missing"] = drops
     return found
 
@@ -131,6 +132,7 @@ def load_looked(folder: Path, recipe: Recipe) -> tuple[Looked, tuple[Finding, ..
         )
         for name, found in value["found"].items()
     }
+    chosen = aligned(chosen, recipe.data.target)
     parsed = Columns(folder / "parsed", value["columns"])
     looked = Looked(
         chosen,

@@ -28,6 +28,7 @@ from danlu.prepare.choose import (
     Chosen,
     check_inputs,
     check_names,
+    check_roles,
     check_target,
     choose_column,
     column_fault,
@@ -51,6 +52,7 @@ from danlu.prepare.rows import (
 from danlu.prepare.sources.table import Table
 from danlu.prepare.splits import LEFT_OUT, TRAIN, Keys, split_rows
 from danlu.prepare.strata import levels
+from danlu.prepare.tagging import aligned, check_tags
 from danlu.prepare.values import missing_word_findings, spelling_findings
 from danlu.recipe.schema import Recipe, SplitBy
 
@@ -142,11 +144,14 @@ class Looking:
         if faults:
             raise RecipeError(faults)
         check_target(chosen[self.target_name])
+        check_roles(chosen, self.target_name)
+        chosen = aligned(chosen, self.target_name)
         check_fillers(self.recipe, chosen)
         self.noticed += ignored_findings(chosen, self.target_name)
         reports.refuse([one for one in self.noticed if one.key.startswith("mixed_values:")], ())
         if wrong:
             raise wrong[0]
+        self.noticed += check_tags(chosen, self.parsed, self.target_name, self.table.rows)
         return chosen
 
     def _see(self, name: str) -> _Seen:

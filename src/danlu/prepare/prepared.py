@@ -48,7 +48,7 @@ class Split:
 
     Attributes:
         inputs: the network's inputs: name → (N, *shape).
-        target: (N,) int32 codes or float32 scaled values.
+        target: (N,) int32 codes or float32 scaled values; (N, K) float32 labels; (N, T) int32 tags.
         rows: (N,) int64, each row's number in the source, from 0 (files and splits counted on, in their order).
     """
 
@@ -95,6 +95,6 @@ class Prepared:
 
     @cached_property
     def num_classes(self) -> int:
-        """Classes of the target, or 0 for a number."""
+        """Classes of the target; 0 where it is not one of several classes."""
         (target,) = self.schema.target.fields
-        return target.num_codes
+        return target.num_codes if target.kind == "code" else 0

@@ -105,6 +105,8 @@ def _rare(target: pl.Series, strata: np.ndarray, is_class: bool) -> tuple[np.nda
 
 def _strata(target: pl.Series) -> tuple[np.ndarray, bool]:
     """Each row's stratum, 0 … S-1, and whether strata are classes (in sorted order) rather than bins of a number."""
+    if target.dtype.is_nested():
+        return _rarest(target), False
     if not (target.dtype.is_float() or target.dtype.is_integer()):
         words = target.cast(pl.String)
         return words.cast(pl.Enum(words.unique().sort())).to_physical().to_numpy(), True
@@ -112,6 +114,14 @@ def _strata(target: pl.Series) -> tuple[np.ndarray, bool]:
     edges = np.unique(np.quantile(values, np.linspace(0, 1, NUM_BINS + 1)[1:-1]))
     bins = np.searchsorted(edges, values, side="right")
     return np.unique(bins, return_inverse=True)[1], False
+
+
+def _rarest(target: pl.Series) -> np.ndarray:
+    """The rarest value in each row's list, 0 … S-1 with none before them: every split then has its share of each."""
+    rows = pl.DataFrame({"row": np.arange(len(target)), "value": target}).explode("value", empty_as_null=True, keep_nulls=True).unique()
+    rows = rows.with_columns(pl.len().over("value").alias("count"), pl.col("value").rank("dense").alias("place"))
+    rarest = rows.sort(["row", "count", "place"], nulls_last=True).group_by("row", maintain_order=True).first()
+    return np.unique(rarest["place"].fill_null(0).to_numpy(), return_inverse=True)[1]
 
 
 def _rare_finding(name: str, rare: Sequence[str]) -> Finding:

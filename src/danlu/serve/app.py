@@ -215,10 +215,7 @@ def answer_body(bundle: Bundle, body: bytes) -> bytes:
         answers = bundle.task.answers(bundle.frame_outputs(frame))
     except DataError as error:
         raise Refusal(422, error.message, where=error.where, hint=error.hint) from error
-    found = [{"prediction": value} for value in bundle.answer_frame(answers)["prediction"].to_list()]
-    if answers.probabilities is not None:
-        for one, shares in zip(found, answers.probabilities.tolist(), strict=True):
-            one["probabilities"] = dict(zip(bundle.labels, shares, strict=True))
+    found = bundle.answer_objects(answers, frame)
     return _dumps({"predictions": found, "model": bundle.name, "version": bundle.version})
 
 

@@ -7,11 +7,15 @@ from typing import Any
 import numpy as np
 
 from danlu.bundle import Bundle
+from danlu.bundle.replies import reply_schema
 from danlu.columns.column import Field, FittedColumn
 from danlu.serve.rows import MAX_ROWS
 
 # One grey pixel as PNG.
 _PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
+
+# A thousandth of a second of 1000 Hz as WAV.
+_TONE = "UklGRjQAAABXQVZFZm10IBAAAAABAAEAQB8AAIA+AAACABAAZGF0YRAAAAAAAEAfgD5AHwAAwOCAwcDg"
 
 
 def describe_model(bundle: Bundle) -> dict[str, Any]:
@@ -38,6 +42,10 @@ def _example(column: FittedColumn) -> Any:
     field = column.fields[0]
     if field.kind == "image":
         return {"b64": _PIXEL}
+    if column.type == "audio":
+        return {"b64": _TONE}
+    if column.type == "text":
+        return "a text"
     if field.kind in ("series", "tokens"):
         return _example_sequence(column, field)
     if column.type == "datetime":
@@ -84,7 +92,9 @@ def openapi(bundle: Bundle) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {"title": bundle.name, "version": bundle.version, "summary": _summary(bundle)},
         "paths": paths,
-        "components": {"schemas": {"Row": _row(bundle), "Answer": _answer(bundle), "Error": _ERROR}},
+        "components": {
+            "schemas": {"Row": _row(bundle), "Answer": reply_schema(bundle.task, bundle.schema), "Error": _ERROR}
+        },
     }
 
 
@@ -159,23 +169,26 @@ def _row(bundle: Bundle) -> dict[str, Any]:
 
 def _property(column: FittedColumn) -> dict[str, Any]:
     if column.fields[0].kind == "image":
-        file = {
-            "type": "object",
-            "properties": {"b64": {"type": "string", "contentEncoding": "base64"}},
-            "required": ["b64"],
-            "additionalProperties": False,
-        }
-        address = {"type": "string", "pattern": "^data:[^,]*;base64,"}
-        return {
-            "description": "a picture's file in base64 (never its path), or rows of pixels",
-            "anyOf": [file, address, {"type": ["array", "null"]}],
-        }
-    if column.fields[0].kind in ("series", "tokens"):
+        return _file_property("a picture's file in base64 (never its path), or rows of pixels")
+    if column.type == "audio":
+        return _file_property("a sound's file in base64 (never its path), or a list of numbers")
+    if column.type != "text" and column.fields[0].kind in ("series", "tokens"):
         return _sequence_property(column)
     return {
         "description": f"a {column.type}; null where it is missing",
         "type": ["string", "number", "boolean", "null"],
     }
+
+
+def _file_property(description: str) -> dict[str, Any]:
+    file = {
+        "type": "object",
+        "properties": {"b64": {"type": "string", "contentEncoding": "base64"}},
+        "required": ["b64"],
+        "additionalProperties": False,
+    }
+    address = {"type": "string", "pattern": "^data:[^,]*;base64,"}
+    return {"description": description, "anyOf": [file, address, {"type": ["array", "null"]}]}
 
 
 def _sequence_property(column: FittedColumn) -> dict[str, Any]:
@@ -192,17 +205,4 @@ def _sequence_property(column: FittedColumn) -> dict[str, Any]:
     return {
         "description": f"{what}, as a list or a text; null where there is none",
         "anyOf": [{"type": "array", "items": items, **least}, {"type": ["string", "null"]}],
-    }
-
-
-def _answer(bundle: Bundle) -> dict[str, Any]:
-    if not bundle.labels:
-        return {"type": "object", "properties": {"prediction": {"type": "number"}}, "required": ["prediction"]}
-    share = {"type": "number", "minimum": 0, "maximum": 1}
-    shares = {"type": "object", "properties": dict.fromkeys(bundle.labels, share), "required": list(bundle.labels)}
-    label = {"type": "boolean"} if bundle.schema.target.type == "boolean" else {"enum": list(bundle.labels)}
-    return {
-        "type": "object",
-        "properties": {"prediction": label, "probabilities": shares},
-        "required": ["prediction", "probabilities"],
     }

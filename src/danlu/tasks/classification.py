@@ -23,11 +23,12 @@ class Binary:
     metrics: ClassVar[tuple[str, ...]] = _METRICS
     monitor: ClassVar[str] = "log_loss"
     num_outputs: ClassVar[int] = 1
+    output_shape: ClassVar[tuple[int, ...]] = (1,)
     target: FittedColumn
 
     def answers(self, outputs: np.ndarray) -> Answers:
         """Class 1 where its probability is at least one half."""
-        positive = _sigmoid(outputs[:, 0].astype(np.float64))
+        positive = sigmoid(outputs[:, 0].astype(np.float64))
         return Answers((positive >= 0.5).astype(np.int32), np.stack([1 - positive, positive], axis=1))
 
     def truth(self, encoded: np.ndarray) -> np.ndarray:
@@ -56,6 +57,11 @@ class MultiClass:
         """K."""
         return self.target.fields[0].num_codes
 
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """(K,)."""
+        return (self.num_outputs,)
+
     def answers(self, outputs: np.ndarray) -> Answers:
         """The class with the largest logit, the first of equals."""
         logits = outputs.astype(np.float64)
@@ -73,7 +79,7 @@ class MultiClass:
         return moved
 
 
-def _sigmoid(x: np.ndarray) -> np.ndarray:
+def sigmoid(x: np.ndarray) -> np.ndarray:
     """1 / (1 + exp(-x)) without overflow."""
     power = np.exp(-np.abs(x))
     found: np.ndarray = np.where(x >= 0, 1 / (1 + power), power / (1 + power))

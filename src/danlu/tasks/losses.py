@@ -8,10 +8,11 @@ A loss takes scores: the head's outputs. Where it has a link (`poisson`), the ne
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, cast
 
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Ge, Gt, Le, Lt, MinLen
 
 from danlu import catalog
 from danlu.base.errors import RecipeError
@@ -39,6 +40,10 @@ class Loss(Protocol):
         monitor: what early stopping watches when the recipe names nothing: a metric, `validation_loss`, or "" for the
             task's own.
         link: the link between scores and outputs; "" where they are the same.
+
+    One may have two attributes more: `weighs_rows`, False where a row counts as one whatever its classes' weights are;
+    `target_options`, what the target column must be told; and a method `for_task(task) -> Loss`, the same with what it
+    needs to know of the task.
     """
 
     tasks: ClassVar[tuple[str, ...]]
@@ -134,23 +139,37 @@ class Quantile:
 
     Attributes:
         quantile: share of rows that are to lie below the answer.
+        quantiles: several of them, which are all answered and do not cross, such as `[0.05, 0.5, 0.95]`; the answer is
+            the one nearest the median.
     """
 
-    tasks: ClassVar[tuple[str, ...]] = _NUMBER
+    tasks: ClassVar[tuple[str, ...]] = ("regression", "quantiles")
     monitor: ClassVar[str] = "validation_loss"
     link: ClassVar[str] = ""
 
     quantile: Annotated[float, Gt(0), Lt(1)] = 0.5
+    quantiles: Annotated[tuple[Annotated[float, Gt(0), Lt(1)], ...], MinLen(2)] | None = None
+
+    @property
+    def target_options(self) -> Mapping[str, Any]:
+        """What the target must be told, so that it is answered."""
+        return {} if self.quantiles is None else {"quantiles": self.quantiles}
+
+    def for_task(self, task: Task) -> Quantile:
+        """The same with the quantiles that the task answers."""
+        levels = task.target.options.get("quantiles")
+        return replace(self, quantiles=tuple(levels) if levels else None)
 
     def value(
         self, scores_BK: Tensor, target_B: Tensor, class_weights_K: Tensor | None, reduction: Reduction = "mean"
     ) -> Tensor:
-        """Quantile · (y − x) where y is above, (1 − quantile) · (x − y) where it is below."""
+        """Quantile · (y − x) where y is above, (1 − quantile) · (x − y) where it is below; the mean over several."""
         import torch
 
-        errors_B = target_B.to(scores_BK.dtype) - scores_BK[:, 0]
-        losses_B = torch.maximum(self.quantile * errors_B, (self.quantile - 1) * errors_B)
-        return losses_B.mean() if reduction == "mean" else losses_B.sum()
+        levels_K = scores_BK.new_tensor(self.quantiles or (self.quantile,))
+        errors_BK = target_B.to(scores_BK.dtype)[:, None] - scores_BK
+        losses_BK = torch.maximum(levels_K * errors_BK, (levels_K - 1) * errors_BK)
+        return losses_BK.mean() if reduction == "mean" else losses_BK.sum() / scores_BK.shape[1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -307,7 +326,20 @@ def score_gradient(
 def default_loss(task: Task) -> Loss:
     """The loss that a task has when the recipe names none."""
     loss: Loss = catalog.find("losses", task.loss)()
-    return loss
+    return _for_task(loss, task)
+
+
+def _for_task(loss: Loss, task: Task) -> Loss:
+    """A loss with what it needs to know of the task."""
+    if not hasattr(loss, "for_task"):
+        return loss
+    found: Loss = loss.for_task(task)
+    return found
+
+
+def row_weights(loss: Loss, class_weights: Tensor | None) -> Tensor | None:
+    """The weights by which rows count in a step: the classes', unless a row has many classes and counts as one."""
+    return class_weights if getattr(loss, "weighs_rows", True) else None
 
 
 def loss_for(recipe: Recipe, task: Task) -> Loss:
@@ -326,7 +358,7 @@ def loss_for(recipe: Recipe, task: Task) -> Loss:
         fits = [name for name in catalog.names("losses") if task.name in catalog.find("losses", name).tasks]  # type: ignore[attr-defined]
         message = f"is {choice.name}, but the target {task.target.name} makes this a {task.name} task"
         raise RecipeError([recipe.fault(("train", "loss"), message, f"use {', '.join(fits)}, or leave it out")])
-    return loss
+    return _for_task(loss, task)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ class Regression:
     metrics: ClassVar[tuple[str, ...]] = ("r2", "mae", "mse")
     monitor: ClassVar[str] = "mse"
     num_outputs: ClassVar[int] = 1
+    output_shape: ClassVar[tuple[int, ...]] = (1,)
     target: FittedColumn
 
     def answers(self, outputs: np.ndarray) -> Answers:

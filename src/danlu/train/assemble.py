@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from danlu.base.errors import Fault, RecipeError
 from danlu.design.advice import advice_for
+from danlu.design.link import LogLink
 from danlu.design.network import Network
 from danlu.evaluate.score import chosen, metric
 from danlu.prepare.prepared import Split
 from danlu.recipe.schema import Recipe
 from danlu.tasks.losses import Loss, loss_for
+from danlu.tasks.task import CLASSES
 from danlu.train.augment import make_augmenter
 from danlu.train.engine import Engine
+from danlu.train.lengths import lengths_of
 from danlu.train.loop import Loop
 from danlu.train.monitor import VALIDATION_LOSS, Monitor
 from danlu.train.observers import Observers
@@ -62,6 +66,7 @@ def make_loop(
         class_weights=_class_weights(recipe, network, training),
         average=section.average.build("averages") if section.average else None,
         augmenter=make_augmenter(recipe, advice.augment, network.schema, network.task),
+        lengths=None if engine.compiled else lengths_of(network, training),  # it would be compiled for each length
         seed=recipe.seed,
         folder=folder,
         inputs=inputs,
@@ -71,7 +76,7 @@ def make_loop(
 
 def _check_counts(recipe: Recipe, network: Network, *splits: Split) -> None:
     """Refuse a target with numbers below 0 where the loss takes counts. Raises RecipeError."""
-    if network.link is None:
+    if not isinstance(network.link, LogLink):
         return
     center = abs(float(network.link.center))
     for split in splits:
@@ -86,8 +91,8 @@ def _check_counts(recipe: Recipe, network: Network, *splits: Split) -> None:
 
 def _check_sampling(recipe: Recipe, network: Network) -> None:
     """Refuse balanced classes where there are none. Raises RecipeError."""
-    if recipe.train.sampling == "balanced" and not network.schema.target.fields[0].num_codes:
-        message = f"is balanced, but the target {network.schema.target.name} is a number"
+    if recipe.train.sampling == "balanced" and network.task.name not in CLASSES:
+        message = f"is balanced, but the target {network.schema.target.name} is not one of several classes"
         raise RecipeError([recipe.fault(("train", "sampling"), message, "leave it out")])
 
 
@@ -101,16 +106,26 @@ def _monitor(recipe: Recipe, network: Network, loss: Loss) -> Monitor:
     return Monitor(name, metric(name).greater_is_better)
 
 
+def _label_counts(target: np.ndarray, count: int) -> list[int]:
+    """Rows of each class or label, or tokens of each tag."""
+    if target.ndim == 1:
+        found: Any = class_counts(target, count)
+    elif np.issubdtype(target.dtype, np.floating):
+        found = np.sum(target, axis=0, dtype=np.float64)
+    else:
+        found = np.bincount(target[target >= 0], minlength=count)
+    return [int(one) for one in found]
+
+
 def _class_weights(recipe: Recipe, network: Network, training: Split) -> torch.Tensor | None:
     """(K,) float32 weights by code, or None."""
     if recipe.train.class_weights is None:
         return None
-    (field,) = network.schema.target.fields
-    if not field.num_codes:
-        message = f"is set, but the target {network.schema.target.name} is a number"
-        raise RecipeError([Fault(path="train.class_weights", message=message, hint="leave it out")])
     labels = network.schema.target.labels
-    counts: Mapping[str, int] = dict(zip(labels, class_counts(training.target, len(labels)).tolist(), strict=True))
+    if not labels:
+        message = f"is set, but the target {network.schema.target.name} has no classes"
+        raise RecipeError([Fault(path="train.class_weights", message=message, hint="leave it out")])
+    counts: Mapping[str, int] = dict(zip(labels, _label_counts(training.target, len(labels)), strict=True))
     weights = class_weights(recipe.train, counts)
     assert weights is not None
     return torch.tensor([weights[label] for label in labels], device=next(network.parameters()).device)

@@ -5,6 +5,8 @@ Shapes: N rows, K outputs (or classes).
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -12,6 +14,7 @@ from torch import Tensor
 from danlu.design.network import Network
 from danlu.prepare.prepared import Split
 from danlu.tasks.losses import Loss
+from danlu.tasks.task import CLASSES
 from danlu.train.gradients import target_of
 
 _ROWS = 65_536  # as many tell it to a hundredth
@@ -22,7 +25,8 @@ _QUANTILES = 41
 def constant_loss(network: Network, loss: Loss, training: Split, class_weights: Tensor | None) -> float:
     """The least mean loss of constant scores on the training rows, spread evenly over at most 65,536 of them.
 
-    For classes the logarithms of their (weighted) shares; for a number the best of its mean and 41 quantiles.
+    For classes, labels and tags the logarithms of their (weighted) shares; for a number the best of its mean and 41
+    quantiles; for quantiles those. Infinite where there is no such answer, as for pairs.
 
     Args:
         network: for its task and link.
@@ -33,16 +37,32 @@ def constant_loss(network: Network, loss: Loss, training: Split, class_weights: 
     step = max(1, training.num_rows // _ROWS)
     encoded = torch.from_numpy(np.array(training.target[::step])).to(next(network.parameters()).device)
     target = target_of(network, encoded)
-    if target.is_floating_point():
+    if network.task.name not in (*CLASSES, "regression"):
+        tried = _answers(network, loss, target)
+    elif target.is_floating_point():
         tried = _numbers(target, network)
     else:
         tried = [_log_shares(target, network.task.num_outputs, class_weights)]
     with torch.no_grad():
         values = [
-            loss.value(scores_K.expand(len(target), -1).contiguous(), target, class_weights).item()
-            for scores_K in tried
+            loss.value(scores.expand(len(target), *scores.shape).contiguous(), target, class_weights).item()
+            for scores in tried
         ]
-    return min(values)
+    return min(values, default=math.inf)
+
+
+def _answers(network: Network, loss: Loss, target: Tensor) -> list[Tensor]:
+    """Scores of one row's shape each: the labels' or the tags' shares, the quantiles; none where rows hang together."""
+    shape, name = network.task.output_shape, network.task.name
+    if name == "multilabel":
+        return [torch.logit(target.mean(0), eps=_RATE)]
+    if name == "tagging":
+        counts_K = torch.bincount(target[target >= 0].long(), minlength=shape[-1]).float()
+        return [(counts_K.clamp(min=_RATE) / counts_K.sum()).log().expand(shape)]
+    if name == "quantiles":
+        levels = target.new_tensor(getattr(loss, "quantiles", None) or [0.5])
+        return [torch.quantile(target[: 1 << 23], levels).expand(shape)]
+    return []
 
 
 def _numbers(target_N: Tensor, network: Network) -> list[Tensor]:

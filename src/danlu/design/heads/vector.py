@@ -24,7 +24,7 @@ class VectorHead:
         dropout: share of the joined vector, and of each layer's units, silenced in training.
     """
 
-    tasks: ClassVar[tuple[str, ...]] = ("binary", "multiclass", "regression")
+    tasks: ClassVar[tuple[str, ...]] = ("binary", "multiclass", "regression", "multilabel")
     keeps_members: ClassVar[bool] = True
 
     num_layers: Annotated[int, Ge(0), Le(16)] = 0
@@ -62,6 +62,13 @@ class MultiClassHead(VectorHead):
     """K classes: their K logits."""
 
     tasks: ClassVar[tuple[str, ...]] = ("multiclass",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MultiLabelHead(VectorHead):
+    """A set of K labels: a logit for each."""
+
+    tasks: ClassVar[tuple[str, ...]] = ("multilabel",)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,8 +24,10 @@ _NUM_BINS = 64
 
 
 def find_leaks(data: Audited) -> list[Finding]:
-    """Columns that alone tell the target; pictures, series and tokens are none."""
-    names = tuple(name for name in data.parsed if data.type(name) not in ("image", "series", "tokens"))
+    """Columns that alone tell the target; pictures, series, tokens and sets are none, and of tags none are looked for."""
+    if data.type(data.target_name) in ("tags", "pair"):
+        return []
+    names = tuple(name for name in data.parsed if data.type(name) not in ("image", "audio", "series", "text", "tokens", "set"))
     return leaks_among(Some(data.parsed, names), data.held_target)
 
 
@@ -40,6 +42,7 @@ def leaks_among(columns: Mapping[str, pl.Series], target: pl.Series) -> list[Fin
     """
     order = drawn("leaks", len(target), _MAX_ROWS)
     truth = expanded(target.gather(order))
+    truth = truth.list.join("|") if truth.dtype.is_nested() else truth
     found = []
     for name, values in columns.items():
         some = values.gather(order).alias(name)
