@@ -9,12 +9,20 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import polars as pl
-from annotated_types import Ge, Len
+from annotated_types import Ge, Gt, Len
 
 from danlu.base.errors import DataError
 from danlu.columns.column import Arrays, Field, State
-from danlu.columns.fault import no_values, wrong_dtype
-from danlu.columns.pictures import UnreadableError, each, read_picture, read_size, unreadable_reason
+from danlu.columns.fault import no_values, wrong_dtype, wrong_option
+from danlu.columns.pictures import (
+    Framing,
+    Resample,
+    UnreadableError,
+    each,
+    read_picture,
+    read_size,
+    unreadable_reason,
+)
 from danlu.columns.pixels import channels_last, find_range, row_array, to_bytes, to_channels, to_fixed, to_size
 
 _SAMPLE = 2000  # training pictures that size, channels, mean and deviation are learned from
@@ -56,19 +64,34 @@ class Image:
         channels: 1 for grey, 3 for colour; `auto` is 1 where all training pictures are grey.
         resize: how another shape is brought to `size`: `crop` covers it and cuts the middle, `pad` adds black,
             `stretch` distorts.
+        resample: how new pixels are weighed of old ones when a picture is resized. None is bilinear, and for large JPEG
+            files quicker: of as small a copy as they unpack to.
+        shorter_side: with `crop`, pixels that the shorter side is brought to before the middle is cut; none takes all
+            that fits.
+        mean: of each channel, 0 to 255: what the network takes away from the pixels; none takes the training pictures'.
+        std: of each channel: what the network divides them by; none takes the training pictures'.
         missing: a row without a picture is left out of training and scoring (`drop`), or has a picture of the mean
             colour (`blank`), as it always has when predicting; or the network learns what stands for a picture that
             is not there (`learned`), and rows may lack the column.
     """
 
     state_type: ClassVar[type[State]] = ImageState
-    encoder: ClassVar[str] = "cnn"
+    encoder: ClassVar[str] = "resnet"
     late_options: ClassVar[tuple[str, ...]] = ()
     optional_by: ClassVar[Mapping[str, str]] = {"missing": "learned"}
     size: Literal["auto"] | Annotated[int, Ge(1)] | Annotated[list[Annotated[int, Ge(1)]], Len(2, 2)] = "auto"
     channels: Literal["auto", 1, 3] = "auto"
     resize: Literal["crop", "pad", "stretch"] = "crop"
+    resample: Resample | None = None
+    shorter_side: Annotated[int, Ge(1)] | None = None
+    mean: list[float] | None = None
+    std: list[Annotated[float, Gt(0)]] | None = None
     missing: Literal["drop", "blank", "learned"] = "drop"
+
+    @property
+    def framing(self) -> Framing:
+        """How pictures are brought to one size."""
+        return Framing(self.resize, self.resample, self.shorter_side)
 
     def parse(self, values: pl.Series) -> pl.Series:
         """Values as paths (strings), files' bytes (binary) or arrays; no file is read. Raises DataError for others."""
@@ -103,6 +126,12 @@ class Image:
             pixels = pixels[..., :1]
         mean = tuple(float(value) for value in pixels.mean(axis=(0, 1, 2), dtype=np.float64))
         std = tuple(max(1.0, float(value)) for value in pixels.std(axis=(0, 1, 2), dtype=np.float64))
+        for option in ("mean", "std"):
+            given = getattr(self, option)
+            if given is not None and len(given) != pixels.shape[3]:
+                message = f"{option} has {len(given)} numbers, and its pictures {pixels.shape[3]} channels"
+                raise wrong_option(values, message, "give one for each channel, or set channels")
+        mean, std = tuple(self.mean or mean), tuple(self.std or std)
         return ImageState(first.size, pixels.shape[3], low, high, mean, std)
 
     def _range(self, values: pl.Series) -> tuple[float, float]:
@@ -177,7 +206,7 @@ class Image:
             for place, row in enumerate(rows):
                 pixels[place] = self._fit_in(self._numbers(values, np.array([row])), state)[0]
             return pixels
-        read = partial(_pixels_or_reason, size=state.size, fit=self.resize, channels=state.channels)
+        read = partial(_pixels_or_reason, size=state.size, fit=self.framing, channels=state.channels)
         for place, found in enumerate(each(read, values.gather(rows).to_list())):
             if isinstance(found, str):
                 raise _unreadable(values, rows[place], found)
@@ -201,7 +230,7 @@ class Image:
 
     def _fit_in(self, array: np.ndarray, state: ImageState) -> np.ndarray:
         pixels = to_channels(to_bytes(array, state.low, state.high), state.channels)
-        return np.ascontiguousarray(to_size(pixels, state.size, self.resize))
+        return np.ascontiguousarray(to_size(pixels, state.size, self.framing))
 
     def decode(self, arrays: Arrays, state: ImageState) -> pl.Series:
         """(N,) pixels, (H, W) a row where grey, else (H, W, 3); of the encoded size, 0 to 255; null where "missing"."""
@@ -251,9 +280,7 @@ def _size_or_reason(source: str | bytes) -> tuple[int, int] | str:
         return str(error)
 
 
-def _pixels_or_reason(
-    source: str | bytes, *, size: tuple[int, int], fit: Literal["crop", "pad", "stretch"], channels: int
-) -> np.ndarray | str:
+def _pixels_or_reason(source: str | bytes, *, size: tuple[int, int], fit: Framing, channels: int) -> np.ndarray | str:
     try:
         return read_picture(source, size, fit, channels)
     except UnreadableError as error:

@@ -17,6 +17,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -43,12 +44,29 @@ _TRIED = 8
 _THREADED_S = 150e-6  # of one: what takes less spends its time in Python, and threads only wait for each other
 
 Fit = Literal["crop", "pad", "stretch"]
+Resample = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
 T = TypeVar("T")
 R = TypeVar("R")
 
 
+@dataclass(frozen=True)
+class Framing:
+    """How a picture is brought to another size.
+
+    Attributes:
+        fit: `crop` covers it and cuts the middle, `pad` adds black, `stretch` distorts.
+        resample: how new pixels are made of old ones: each is weighed as Pillow weighs it, and large JPEG files are
+            unpacked in full; None is bilinear, of as small a copy as such a file unpacks to.
+        shorter_side: with `crop`, what the shorter side is brought to before the middle is cut; None takes what fits.
+    """
+
+    fit: Fit = "crop"
+    resample: Resample | None = None
+    shorter_side: int | None = None
+
+
 class UnreadableError(Exception):
-    """One picture that cannot be read; the message is the reason. It never leaves `danlu.columns`."""
+    """One picture or sound that cannot be read; the message is the reason."""
 
 
 def pillow() -> ModuleType:
@@ -133,7 +151,7 @@ def read_size(source: str | bytes) -> tuple[int, int]:
         raise UnreadableError(_reason(source, error)) from error
 
 
-def read_picture(source: str | bytes, size: tuple[int, int] | None, fit: Fit, channels: int) -> np.ndarray:
+def read_picture(source: str | bytes, size: tuple[int, int] | None, fit: Fit | Framing, channels: int) -> np.ndarray:
     """Read one picture.
 
     Args:
@@ -149,8 +167,9 @@ def read_picture(source: str | bytes, size: tuple[int, int] | None, fit: Fit, ch
         UnreadableError: with the reason.
     """
     kept = recall(source)
-    if kept is None or (size is not None and kept[1] == _DRAFTS and _is_drafted(kept[0].shape[:2], size)):
-        plain = _unpack(source, size)
+    drafted = None if isinstance(fit, Framing) and fit.resample else size
+    if kept is None or (drafted is not None and kept[1] == _DRAFTS and _is_drafted(kept[0].shape[:2], drafted)):
+        plain = _unpack(source, drafted)
     else:
         pixels, _ = kept
         if pixels.shape == (*(size or pixels.shape[:2]), channels):
@@ -210,22 +229,37 @@ def _plain(picture: Picture) -> Picture:
     return picture.convert("RGB")
 
 
-def resize(picture: Picture, size: tuple[int, int], fit: Fit) -> Picture:
+def resize(picture: Picture, size: tuple[int, int], fit: Fit | Framing) -> Picture:
     """Bring a picture to (height, width): `crop` covers and cuts the middle, `pad` adds black, `stretch` distorts."""
     from PIL import ImageOps
 
+    framing = Framing(fit) if isinstance(fit, str) else fit
     wanted = (size[1], size[0])
+    method = getattr(pillow().Resampling, (framing.resample or "bilinear").upper())
+    if framing.fit == "crop" and framing.shorter_side:
+        return _middle(picture, wanted, framing.shorter_side, method)
     if picture.size == wanted:
         return picture
-    method = pillow().Resampling.BILINEAR
-    if fit == "crop":
+    if framing.fit == "crop":
         return ImageOps.fit(picture, wanted, method)
-    if fit == "pad":
+    if framing.fit == "pad":
         return ImageOps.pad(picture, wanted, method, color=0 if picture.mode == "L" else (0, 0, 0))
     return picture.resize(wanted, method)
 
 
-def resize_pixels(pixels: np.ndarray, size: tuple[int, int], fit: Fit) -> np.ndarray:
+def _middle(picture: Picture, wanted: tuple[int, int], shorter_side: int, method: Any) -> Picture:
+    """The middle, (width, height) `wanted`, of a picture whose shorter side is brought to so many pixels; black beyond.
+
+    Both are rounded down, as transformers' processors have it.
+    """
+    short, long = sorted(picture.size)
+    sides = (shorter_side, int(shorter_side * long / short))
+    whole = picture.resize(sides if picture.width <= picture.height else sides[::-1], method)
+    left, top = ((side - one) // 2 for side, one in zip(whole.size, wanted, strict=True))
+    return whole.crop((left, top, left + wanted[0], top + wanted[1]))
+
+
+def resize_pixels(pixels: np.ndarray, size: tuple[int, int], fit: Fit | Framing) -> np.ndarray:
     """(H, W, C) uint8 pixels brought to another size, C 1 or 3."""
     picture = pillow().fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
     return np.asarray(resize(picture, size, fit)).reshape(*size, pixels.shape[2])

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from danlu.columns.pictures import Fit, UnreadableError, resize_pixels
+from danlu.columns.pictures import Fit, Framing, UnreadableError, resize_pixels
 
 _CHUNK = 4096  # rows scaled at a time: float arithmetic on all of MNIST would take gigabytes
 
@@ -93,9 +93,9 @@ def to_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
     return pixels
 
 
-def to_size(pixels: np.ndarray, size: tuple[int, int], fit: Fit) -> np.ndarray:
+def to_size(pixels: np.ndarray, size: tuple[int, int], fit: Fit | Framing) -> np.ndarray:
     """(N, H, W, C) uint8 as (N, *size, C)."""
-    if pixels.shape[1:3] == size:
+    if pixels.shape[1:3] == size and not (isinstance(fit, Framing) and fit.shorter_side):
         return pixels
     resized = np.empty((len(pixels), *size, pixels.shape[3]), np.uint8)
     for row, picture in enumerate(pixels):
