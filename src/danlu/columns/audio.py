@@ -128,9 +128,8 @@ class Audio:
         rate = self.rate if isinstance(self.rate, int) else min(_HIGHEST_RATE, _usual(rates))
         if self.features == "log_mel":
             self._check_bands(values, rate)
-        wanted = self.length_s
-        if wanted == "auto":
-            wanted = min(_LONGEST_S, float(np.quantile(seconds, _COVERED, method="higher")))
+        chosen = min(_LONGEST_S, float(np.quantile(seconds, _COVERED, method="higher")))
+        wanted = chosen if isinstance(self.length_s, str) else self.length_s
         samples = max(1, round(wanted * rate))
         length = self._framing(rate).num_frames(samples) if self.features == "log_mel" else samples
         first = AudioState(rate, length, (), (), int((seconds > wanted + _FEWEST_S).sum()))
@@ -220,7 +219,7 @@ class Audio:
             if self._scaling == "row":
                 bands = (bands - bands.mean(axis=0)) / np.sqrt(bands.var(axis=0) + 1e-7)
             elif self._scaling == "standard":
-                bands = (bands - np.float32(state.mean)) / np.float32(state.std)
+                bands = (bands - np.array(state.mean, np.float32)) / np.array(state.std, np.float32)
             frames[row, : len(bands), :num_bands] = bands
             frames[row, : len(bands), num_bands] = 1
         return {"frames": frames}

@@ -63,7 +63,7 @@ class Series:
     """
 
     state_type: ClassVar[type[State]] = SeriesState
-    encoder: ClassVar[str] = "lstm"
+    encoder: ClassVar[str] = "inception_time"
     late_options: ClassVar[tuple[str, ...]] = ("length", "scale", "missing", "mask")
     optional_by: ClassVar[Mapping[str, str]] = {"mask": "always"}
     length: Annotated[int, Ge(1)] | None = None

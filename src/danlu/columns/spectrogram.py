@@ -94,8 +94,8 @@ def mel_filters(framing: Framing) -> np.ndarray:
     distance of two edges, so that powers are of the size that HTK's have.
     Source: Slaney, "Auditory Toolbox", 1998; Young et al., "The HTK Book", 2006 (5.4); librosa 0.11 (`filters.mel`).
     """
-    edges = from_mel(np.linspace(*to_mel(np.array([framing.low_hz, framing.high_hz]), framing.scale),
-                                 framing.num_mels + 2), framing.scale)  # fmt: skip
+    low, high = to_mel(np.array([framing.low_hz, framing.high_hz]), framing.scale).tolist()
+    edges = from_mel(np.linspace(low, high, framing.num_mels + 2), framing.scale)
     frequencies = np.fft.rfftfreq(_fft_size(framing.window), 1 / framing.rate)
     rising = (frequencies - edges[:-2, None]) / np.diff(edges)[:-1, None]
     falling = (edges[2:, None] - frequencies) / np.diff(edges)[1:, None]

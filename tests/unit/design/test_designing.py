@@ -138,7 +138,7 @@ def test_encoders_are_chosen_by_name_then_type_then_star() -> None:
         ("city",): 16,
         ("member",): 256,
         ("photo",): 128,
-        ("load",): 128,
+        ("load",): None,
         ("words",): 128,
     }
 

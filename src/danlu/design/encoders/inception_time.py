@@ -40,8 +40,11 @@ class InceptionTime:
     pooling: Literal["mean", "attention", "none"] = "mean"
 
     def advice(self) -> Advice:
-        """Archives of series have tens of rows: many epochs of small batches."""
-        return Advice(optimizer=optimizer("adamw", lr=1e-3, weight_decay=0.01), batch_size=16, steps=1500, patience=100)
+        """Archives of series have tens of rows: small batches, and no end before the step size has fallen.
+
+        Measured on GunPoint, ItalyPowerDemand, BasicMotions and JapaneseVowels: docs/log.md 2026-11-22.
+        """
+        return Advice(optimizer=optimizer("adamw", lr=1e-3, weight_decay=0.01), batch_size=16, steps=800, patience=100)
 
     def build(self, slots: Sequence[Slot]) -> nn.Module:
         """The module for one column."""
