@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from danlu.design.network import Network
-from danlu.tasks.losses import Loss
+from danlu.prepare.prepared import Split
+from danlu.tasks.losses import Loss, row_weights
 from danlu.train.batches import Batch
 from danlu.train.flat import FlatParameters
 from danlu.train.sharing import Sharing
@@ -28,6 +29,9 @@ class Gradients(Protocol):
     """
 
     still: Still
+
+    def ready(self, split: Split) -> Split:
+        """The training rows as `take` is to be given them: what is the same in every epoch is done once."""
 
     def take(self, batch: Batch) -> float:
         """Fill `flat.gradients` with those of the batch's mean loss.
@@ -69,6 +73,10 @@ class Autograd:
         self.scores = scores or network.member_scores
         self.still: Still = torch.no_grad
 
+    def ready(self, split: Split) -> Split:
+        """See `Gradients.ready`: as they are."""
+        return split
+
     def take(self, batch: Batch) -> float:
         """See `Gradients.take`."""
         self.flat.clear()
@@ -78,7 +86,7 @@ class Autograd:
     def _take(self, batch: Batch) -> float:
         total, weights = 0.0, self.class_weights
         whole = len(batch.rows) <= self.part_rows and weights is None and self.sharing is None and batch.mixed is None
-        for part, divisor in passes(batch, weights, self.part_rows, self.sharing):
+        for part, divisor in passes(batch, row_weights(self.loss, weights), self.part_rows, self.sharing):
             outputs = self.scores(part.inputs)
             scores, target = self.network.rows_apart(outputs, target_of(self.network, part.target))
             if part.mixed is None:
