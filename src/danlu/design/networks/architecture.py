@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from danlu.base.devices import need
@@ -127,7 +128,7 @@ def checkpoint_weights(folder: Path) -> tuple[dict[str, Tensor], set[str]]:
             model, told = library.AutoModel.from_pretrained(
                 folder, use_safetensors=True, local_files_only=True, dtype=torch.float32, output_loading_info=True
             )
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise DanluError(f"{folder} cannot be read: {error}", hint="copy the checkpoint again") from error
     encoder = encoder_of(model)
     prefix = next((f"{name}." for name, module in model.named_modules() if module is encoder and name), "")

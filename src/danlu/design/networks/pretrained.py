@@ -42,6 +42,8 @@ class PretrainedEncoder(nn.Module):
     """
 
     exact: ClassVar[bool] = True
+    any_length: ClassVar[bool] = True
+    sorts: ClassVar[bool] = True
 
     mean: Tensor
     std: Tensor
@@ -64,7 +66,6 @@ class PretrainedEncoder(nn.Module):
         accepted = inspect.signature(self.model.forward).parameters
         self.options_of_call = {"interpolate_pos_encoding": True} if "interpolate_pos_encoding" in accepted else {}
         self.takes_mask = "attention_mask" in accepted
-        self.dropouts = [module for module in self.modules() if isinstance(module, Dropout)]
         if options.gradient_checkpointing:
             self._save_memory()
 
@@ -196,7 +197,7 @@ class PretrainedEncoder(nn.Module):
 
     def _save_memory(self) -> None:
         """Keep only the layers' inputs for the backward pass."""
-        again = partial(_again, self.dropouts)
+        again = partial(_again, [module for module in self.modules() if isinstance(module, Dropout)])
         try:
             self.model.activation_checkpointing_enable({"use_reentrant": False, "context_fn": again})  # type: ignore[operator]
         except ValueError as error:
@@ -211,20 +212,8 @@ class PretrainedEncoder(nn.Module):
             return pixels_BHWC.permute(0, 3, 1, 2), None
         values, mask_BT = steps_and_mask(self.slot, given)
         if self.slot.field.kind == "tokens":
-            if mask_BT is not None and self._may_cut():
-                length = max(1, int(mask_BT.sum(1).max()))
-                values, mask_BT = values[:, :length], mask_BT[:, :length]
             return _ids(values.long(), self.slot.field.padding), mask_BT
         return _normalized(values.squeeze(-1), mask_BT), mask_BT
-
-    def _may_cut(self) -> bool:
-        """Whether padding that all rows of a batch have may be cut away: it takes time, and changes nothing.
-
-        It stays where a graph is traced, which has one length; where all tokens are handed on, T of them; and where a
-        step has several passes, which must draw masks of one shape.
-        """
-        passes = any(one.noise is not None for one in self.dropouts)
-        return self.pooling != "none" and not torch.compiler.is_compiling() and not passes
 
     def _seen(self, mask_BT: Tensor | None, values_BTD: Tensor) -> Tensor | None:
         """The mask of what came out: a sound has fewer places than samples."""
