@@ -71,6 +71,7 @@ CATALOG: dict[str, dict[str, str]] = {
         "poisson": "danlu.tasks.losses:Poisson",
         "cross_entropy": "danlu.tasks.losses:CrossEntropy",
         "focal": "danlu.tasks.losses:Focal",
+        "brier": "danlu.tasks.brier:Brier",
         "binary_cross_entropy": "danlu.tasks.joint_losses:BinaryCrossEntropy",
         "tag_cross_entropy": "danlu.tasks.joint_losses:TagCrossEntropy",
     },
@@ -102,6 +103,7 @@ CATALOG: dict[str, dict[str, str]] = {
         "gated": "danlu.design.fusion.gated:Gated",
         "attention": "danlu.design.fusion.attention:Attention",
         "tokens": "danlu.design.fusion.tokens:Tokens",
+        "pair": "danlu.design.fusion.pair:Pair",
     },
     "heads": {
         "default": "danlu.design.heads.vector:VectorHead",

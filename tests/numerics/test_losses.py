@@ -50,6 +50,15 @@ def focal(logits: Tensor, codes: Tensor, gamma: float, weights: Tensor | None) -
     return (rows * own).sum() / own.sum()
 
 
+def brier(logits: Tensor, codes: Tensor, weights: Tensor | None) -> Tensor:
+    if logits.shape[1] == 1:
+        rows = (torch.sigmoid(logits[:, 0]) - codes) ** 2
+    else:
+        rows = ((logits.softmax(1) - torch.eye(3, dtype=torch.double)[codes]) ** 2).sum(1)
+    own = torch.ones(ROWS) if weights is None else weights[codes]
+    return (rows * own).sum() / own.sum()
+
+
 Reference = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 # Loss, options, width, target, reference: its mean with class weights.
 CASES: list[tuple[str, dict[str, float], int, Tensor, Reference]] = [
@@ -83,6 +92,7 @@ CASES: list[tuple[str, dict[str, float], int, Tensor, Reference]] = [
         for width in (1, 3)
         for gamma in (0.0, 0.5, 2.0)
     ),
+    *(("brier", {}, width, CODES[width], lambda x, y, w: brier(x, y, w)) for width in (1, 3)),
 ]
 NAMES = [f"{name}-{'-'.join(map(str, options.values()))}-{width}" for name, options, width, _, _ in CASES]
 
@@ -148,7 +158,7 @@ def test_the_best_constant_is_what_the_loss_is_for(name: str, expected: str) -> 
 def test_a_loss_of_another_task_is_refused_with_those_that_fit(target: str, loss: str, said: str) -> None:
     with pytest.raises(RecipeError, match=said) as caught:
         design(recipe(train={"loss": loss}), schema(frame(), target))
-    fits = "mse, mae, huber, quantile, poisson" if target == "size" else "cross_entropy, focal"
+    fits = "mse, mae, huber, quantile, poisson" if target == "size" else "cross_entropy, focal, brier"
     assert caught.value.faults[0].hint == f"use {fits}, or leave it out"
 
 
@@ -236,8 +246,8 @@ def test_poisson_takes_noughts_beside_a_large_count_for_noughts(tmp_path: Path) 
 
 LOSSES = {
     "size": ["mse", "mae", "huber", {"name": "quantile", "quantile": 0.8}],
-    "sold": ["cross_entropy", {"name": "cross_entropy", "label_smoothing": 0.1}, "focal"],
-    "grade": ["cross_entropy", {"name": "cross_entropy", "label_smoothing": 0.1}, "focal"],
+    "sold": ["cross_entropy", {"name": "cross_entropy", "label_smoothing": 0.1}, "focal", "brier"],
+    "grade": ["cross_entropy", {"name": "cross_entropy", "label_smoothing": 0.1}, "focal", "brier"],
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def samples() -> None:
-    """List the small real data sets to try Danlu with.
+    """List the small data sets to try Danlu with.
 
     danlu run sample:NAME runs one.
     """

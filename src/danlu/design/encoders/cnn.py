@@ -31,7 +31,8 @@ class Cnn:
     Attributes:
         channels: channels of the first block; each block doubles them.
         max_channels: where doubling ends.
-        num_blocks: blocks, each halving the picture; none gives as many as bring the shorter side down to 4 … 7 pixels.
+        num_blocks: blocks, each halving the picture; none gives as many as bring the shorter side down to 4 … 7 pixels,
+            0 is for the dense layer alone.
         pooling: `dense`, the last feature map goes through the dense layer; its `mean`; or `none`, all its positions as
             tokens.
         width: units of the dense layer.
@@ -45,7 +46,7 @@ class Cnn:
 
     channels: Annotated[int, Ge(1), Le(1024)] = 32
     max_channels: Annotated[int, Ge(1), Le(4096)] = 256
-    num_blocks: Annotated[int, Ge(1), Le(8)] | None = None
+    num_blocks: Annotated[int, Ge(0), Le(8)] | None = None
     pooling: Literal["dense", "mean", "none"] = "dense"
     width: Annotated[int, Ge(1), Le(8192)] = 128
     dropout: Annotated[float, Ge(0), Lt(1)] = 0.25
@@ -61,7 +62,10 @@ class Cnn:
         height, width, _ = slot.field.shape
         most, size = int(math.log2(min(height, width))), f"pictures of {width} × {height} pixels"
         place = f"design.encoders.{slot.column}"
-        if not most:
+        if self.num_blocks == 0 and self.pooling != "dense":
+            message = f"is {self.pooling}, but without a block there is no feature map"
+            raise RecipeError([Fault(path=f"{place}.pooling", message=message, hint="set pooling to dense")])
+        if not most and self.num_blocks != 0:
             hint = f"set data.columns.{slot.column}.size to 2 or more"
             raise RecipeError([Fault(path=place, message=f"is cnn, which cannot halve {size}", hint=hint)])
         if self.num_blocks is not None and self.num_blocks > most:

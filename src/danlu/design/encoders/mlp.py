@@ -25,7 +25,7 @@ class Mlp:
     column, its value counts even where it was missing, and that it was missing is one more number.
 
     Attributes:
-        num_layers: dense layers.
+        num_layers: dense layers; with 0, and numbers as they are, the network is a linear model.
         width: units in each.
         dropout: share of units silenced in training.
         activation: what follows each dense layer.
@@ -38,7 +38,7 @@ class Mlp:
     joins: ClassVar[bool] = True
     kinds: ClassVar[tuple[str, ...]] = ("scalar", "code")
 
-    num_layers: Annotated[int, Ge(1), Le(32)] = 2
+    num_layers: Annotated[int, Ge(0), Le(32)] = 2
     width: Annotated[int, Ge(1), Le(8192)] = 256
     dropout: Annotated[float, Ge(0), Lt(1)] = 0.1
     activation: Literal["relu", "silu", "gelu"] = "relu"

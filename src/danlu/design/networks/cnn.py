@@ -33,7 +33,8 @@ class CnnEncoder(nn.Module):
         height, width, in_channels = slot.field.shape
         self.pixels = Pixels(slot)
         blocks: list[nn.Module] = []
-        for index in range(options.num_blocks or _num_blocks(min(height, width))):
+        count = _num_blocks(min(height, width)) if options.num_blocks is None else options.num_blocks
+        for index in range(count):
             out_channels = min(options.channels * 2**index, options.max_channels)
             blocks.append(_block(in_channels, out_channels, options.norm))
             in_channels, height, width = out_channels, height // 2, width // 2
@@ -46,7 +47,7 @@ class CnnEncoder(nn.Module):
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Encoded:
         """(B, H, W, C) uint8 → (B, D) or (B, T, D)."""
-        map_BCHW = self.blocks(self.pixels(inputs[self.input], next(self.blocks.parameters()).dtype))
+        map_BCHW = self.blocks(self.pixels(inputs[self.input], next(self.parameters()).dtype))
         if self.dense is not None:
             return Encoded(self.dense(map_BCHW.flatten(1)))
         return Encoded(positions(map_BCHW) if self.pooling == "none" else mean_position(map_BCHW))

@@ -1,4 +1,4 @@
-"""Small real data sets that come inside scikit-learn, to try Danlu with nothing else at hand."""
+"""Small data sets to try Danlu with nothing else at hand: real ones of scikit-learn, and some that are computed."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import polars as pl
 
 from danlu.base.devices import need
 from danlu.base.errors import DataError, nearest
+from danlu.prepare.sources.generated import three_numbers, waves
 from danlu.prepare.sources.table import Table
 
 
@@ -44,7 +45,10 @@ _SAMPLES = (
     SampleInfo("digits", 1797, 2, "multiclass", "pictures of handwritten digits, 8 × 8 pixels", "label"),
     SampleInfo("iris", 150, 5, "multiclass", "petals and sepals of three species of iris", "species"),
     SampleInfo("wine", 178, 14, "multiclass", "chemistry of wines from three cultivars", "cultivar"),
+    SampleInfo("three_numbers", 1000, 4, "binary", "computed: points inside and outside a ball", "place"),
+    SampleInfo("waves", 800, 2, "multiclass", "computed: waves in noise, 100 steps of 64 channels", "period"),
 )
+_COMPUTED = {"three_numbers": three_numbers, "waves": waves}
 
 
 def samples() -> tuple[SampleInfo, ...]:
@@ -54,14 +58,14 @@ def samples() -> tuple[SampleInfo, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """`sample:NAME`: a small real data set that needs no file (`danlu samples` lists them)."""
+    """`sample:NAME`: a small data set that needs no file (`danlu samples` lists them)."""
 
     def read(self, source: Any, *, base: Path) -> Table:
         """All rows.
 
         Raises:
             DataError: there is no sample of that name.
-            MissingExtraError: scikit-learn, which holds them, is not installed.
+            MissingExtraError: scikit-learn, which holds the real ones, is not installed.
         """
         name = str(source).removeprefix("sample:").strip()
         info = next((one for one in _SAMPLES if one.name == name), None)
@@ -73,6 +77,8 @@ class Sample:
                 where=str(source),
                 hint=f"did you mean sample:{near}?" if near else "see danlu samples",
             )
+        if computed := _COMPUTED.get(name):
+            return Table(frame=computed(), target=info.target)
         need("sklearn", "train")
         return Table(frame=_digits() if name == "digits" else _table(info), target=info.target)
 
