@@ -21,6 +21,7 @@ from danlu.base.errors import DataError, nearest
 from danlu.columns.column import WHOLE_KINDS, Arrays, Column, Field, FittedColumn, nulled
 from danlu.columns.fillers.filler import Filler, FittedFiller
 from danlu.columns.filling import encode_column, looks_at
+from danlu.columns.gathered import Gathered
 from danlu.columns.masking import Masks
 from danlu.columns.side import SideTable
 
@@ -77,6 +78,7 @@ class Schema:
         fillers: what fills missing values before they are encoded, in order.
         masks: what raw values go through before anything else.
         sides: side tables, in which columns that rows lack are looked up.
+        gathered: series that are made of several columns, where rows bring those.
     """
 
     inputs: tuple[FittedColumn, ...]
@@ -85,6 +87,7 @@ class Schema:
     fillers: tuple[FittedFiller, ...] = ()
     masks: Masks = _NO_MASKS
     sides: tuple[SideTable, ...] = ()
+    gathered: tuple[Gathered, ...] = ()
 
     @cached_property
     def slots(self) -> tuple[Slot, ...]:
@@ -172,9 +175,11 @@ class Schema:
         return {one.name: one.parse(self._pick(frame, one.name)) for one in self.inputs}
 
     def complete(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Rows with the columns that they lack and a side table has for their keys."""
+        """Rows with the columns that they lack and a side table has for their keys, and series made of several."""
         for side in self.sides:
             frame = side.complete(frame, self.missing_values)
+        for one in self.gathered:
+            frame = one.complete(frame, self.missing_values)
         return frame
 
     def looks_at(self, name: str) -> tuple[str, ...]:
@@ -230,6 +235,8 @@ class Schema:
             told, found = side.dump(_side_prefix(place))
             arrays.update(found)
             description.setdefault("sides", []).append(told)
+        if self.gathered:
+            description["gathered"] = [one.dump() for one in self.gathered]
         return description, arrays
 
     @classmethod
@@ -260,7 +267,8 @@ class Schema:
         sides = tuple(
             SideTable.load(item, arrays, _side_prefix(place)) for place, item in enumerate(values.get("sides", ()))
         )
-        return cls(inputs, one(values["target"]), tuple(values["missing_values"]), fillers, masks, sides)
+        gathered = tuple(Gathered.load(item) for item in values.get("gathered", ()))
+        return cls(inputs, one(values["target"]), tuple(values["missing_values"]), fillers, masks, sides, gathered)
 
     def _pick(self, frame: pl.DataFrame, name: str) -> pl.Series:
         if name not in frame.columns:

@@ -131,7 +131,9 @@ def _outlook(recipe: Recipe, progress: Progress, table: Table | None, noticed: l
     noticed += [*outlier_findings([*fitted, target]), *cut_findings(fitted), *_filled(fitted, beside, looked)]
     masks = _masks(recipe, [*fitted, target])
     sides = side_tables(recipe, [one.name for one in fitted])
-    schema = Schema(tuple(fitted), target, tuple(recipe.data.missing_values), beside.fillers, masks, sides)
+    schema = Schema(
+        tuple(fitted), target, tuple(recipe.data.missing_values), beside.fillers, masks, sides, table.gathered
+    )
     return Outlook(schema, _sizes(looked.codes), tuple(noticed))
 
 
@@ -275,7 +277,9 @@ class _Preparation:
         self.noticed += [*outlier_findings([*fitted, target]), *cut_findings(fitted), *_filled(fitted, beside, looked)]
         masks = _masks(self.recipe, [*fitted, target])
         sides = side_tables(self.recipe, [one.name for one in fitted])
-        schema = Schema(tuple(fitted), target, tuple(self.recipe.data.missing_values), beside.fillers, masks, sides)
+        series = self._read().gathered if self.recipe.data.series else ()
+        missing_values = tuple(self.recipe.data.missing_values)
+        schema = Schema(tuple(fitted), target, missing_values, beside.fillers, masks, sides, series)
         with self.progress.task("pack rows", total=len(looked.codes)) as task:
             write_splits(schema, encoded, looked.inputs, looked.codes, looked.rows, folder, task)
         description, arrays = schema.dump()

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from annotated_types import Ge, Gt, Le, Lt, MinLen
+from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -89,6 +89,9 @@ Rows = Annotated[Any, BeforeValidator(_rows), PlainSerializer(_dump_rows), WithJ
 Place = Annotated[str, BeforeValidator(_one_path), WithJsonSchema(_PATH)]
 
 
+Steps = Annotated[str, MinLen(1)] | Annotated[list[str], MinLen(1)]
+
+
 class Join(Section):
     """A side table: its columns are added to the rows that have its key, before anything else is done with them.
 
@@ -121,12 +124,17 @@ class Data(Section):
         validation: validation rows, given as files.
         test: test rows, given as files.
         target: the column to predict.
+        pair: instead of a target, two columns whose values in one row belong together, such as `[title, photo]`: vectors
+            of both are learned, which are alike where the values belong together. No other column is used.
         reader: how to read the source, where its name does not tell.
         join: side tables whose columns are added to the rows first. Rows to predict for bring those columns, unless
             the side table is shipped with the model.
         files: a folder or a zip archive that holds the files which a column names (pictures), or column → folder or
             archive. A file may be named by its whole path there or, where only one is called so, by the end of it, with
             or without its suffix.
+        series: name of a series → the columns that it is made of, one for each step: a list, or a pattern such as `t*`,
+            which takes them in the order of the numbers in their names; of several channels, channel → list or pattern.
+            A row ends at its last step with a number. Rows to predict for bring these columns, or the series itself.
         missing_values: texts that stand for a missing value, besides blanks.
         columns: column name → its type, or its type and options; only what differs from what is inferred.
     """
@@ -136,9 +144,11 @@ class Data(Section):
     validation: Rows = None
     test: Rows = None
     target: Annotated[str, MinLen(1)]
+    pair: Annotated[list[str], MinLen(2), MaxLen(2)] | None = None
     reader: Annotated[Choice, Component("sources")] | None = None
     join: list[Join] = []
     files: Place | Annotated[dict[str, Place], MinLen(1)] | None = None
+    series: dict[str, Steps | Annotated[dict[str, Steps], MinLen(1)]] = {}
     missing_values: list[str] = ["?", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "-", "缺失", "无"]
     columns: dict[str, ColumnEntry] = {}
 
@@ -147,6 +157,7 @@ class Data(Section):
     def _rules(cls, given: Any, handler: ValidatorFunctionWrapHandler) -> Self:
         """One kind of source; the target is a column that is used."""
         faults: Faults = []
+        given, faults = _with_pair(given)
         if isinstance(given, Mapping):
             files = [name for name in ("train", "validation", "test") if given.get(name) is not None]
             source = given.get("source")
@@ -160,6 +171,25 @@ class Data(Section):
             faults += _target_is_used(given)
         result: Self = together(given, handler, faults)
         return result
+
+
+def _with_pair(given: Any) -> tuple[Any, Faults]:
+    """The section with a target made of the pair, where it has one; and what is wrong with that."""
+    pair = given.get("pair") if isinstance(given, Mapping) else None
+    if not (isinstance(pair, (list, tuple)) and len(pair) == 2 and all(isinstance(name, str) for name in pair)):
+        return given, []
+    name = " + ".join(pair)
+    target, columns = given.get("target", name), given.get("columns") or {}
+    faults: Faults = []
+    if target != name:
+        message = f"stands beside data.pair: {pair[0]} and {pair[1]} are learned from each other alone"
+        faults.append((("target",), target, wrong(message, "keep one")))
+    if pair[0] == pair[1]:
+        faults.append((("pair",), pair, wrong(f"names {pair[0]} twice", "name two columns")))
+    if not isinstance(columns, Mapping) or name in columns:
+        return {**given, "target": target}, faults
+    own = {"type": "pair", "columns": list(pair)}
+    return {**given, "target": target, "columns": {**columns, name: own}}, faults
 
 
 def _target_is_used(given: Mapping[str, Any]) -> Faults:
@@ -411,13 +441,26 @@ class Design(Section):
 
     Attributes:
         encoders: column name, column type or `*` → its encoder; `default` is the one its type brings.
+        share: groups of columns, such as `[[question, answer]]`, that are learned as one (one vocabulary, say) and go
+            through one encoder, with the same weights. They are of one type and have the same options.
         fusion: how encoded columns are joined.
         head: from the joined vector to the outputs; `default` is the task's own.
     """
 
     encoders: dict[str, Literal["default"] | Annotated[Choice, Component("encoders")]] = {"*": "default"}
+    share: list[Annotated[list[str], MinLen(2)]] = []
     fusion: Annotated[Choice, Component("fusions", default="concat")] = Choice(name="concat")
     head: Annotated[Choice, Component("heads", default="default")] | None = None
+
+    @field_validator("share")
+    @classmethod
+    def _shared_once(cls, groups: list[list[str]]) -> list[list[str]]:
+        names = [name for group in groups for name in group]
+        twice = [name for place, name in enumerate(names) if name in names[:place]]
+        if twice:
+            faults: Faults = [((), groups, wrong(f"names {twice[0]} twice", "name each column in one group"))]
+            raise located(faults)
+        return groups
 
     def based(self, folder: Path) -> Self:
         """The same with the relative paths of encoders' files, where there are such, beginning at `folder`."""

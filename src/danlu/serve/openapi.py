@@ -160,10 +160,15 @@ _ERROR: dict[str, Any] = {
 def _row(bundle: Bundle) -> dict[str, Any]:
     schema = bundle.schema
     by = {name: " and ".join(side.key) for side in schema.sides for name in side.names}
-    names = [column.name for column in schema.inputs if column.name not in by and not column.optional]
+    made = {
+        one.name: one.columns for one in schema.gathered if any(one.name == column.name for column in schema.inputs)
+    }
+    names = [column.name for column in schema.inputs if column.name not in {*by, *made} and not column.optional]
     properties = {column.name: _property(column) for column in schema.inputs}
     for name in by.keys() & properties.keys():
         properties[name]["description"] += f"; looked up by {by[name]} where no row of a request has it"
+    for name, columns in made.items():
+        properties[name]["description"] += f"; or its steps as {columns[0]}, …, {columns[-1]} in every row"
     return {"type": "object", "properties": properties, "required": names, "examples": [example_row(bundle)]}
 
 

@@ -72,15 +72,21 @@ def request_rows(value: Any, schema: Schema) -> list[dict[str, Any]]:
 
 
 def rows_frame(rows: Sequence[dict[str, Any]], schema: Schema) -> pl.DataFrame:
-    """The columns that the model uses, as raw values; those that no row has are left to the schema's side tables.
+    """The columns that the model uses, as raw values; those that no row has are left to the schema's side tables,
+    or made of the columns that they are of.
 
     Raises:
         Refusal: 422, which names column and row.
     """
     left, keys = _looked_up(rows, schema)
     names = {column.name for column in schema.inputs}
+    for series in schema.gathered:
+        whole, first = (any(_at(row, name)[0] for row in rows) for name in (series.name, series.columns[0]))
+        if series.name in names and first and not whole:
+            left |= {series.name}
+            keys += series.columns
     columns = [_column(rows, column, names) for column in schema.inputs if column.name not in left]
-    more = [_scalars(key, _plain(key, _values(rows, key), "a key")) for key in keys if key not in names]
+    more = [_scalars(key, _plain(key, _values(rows, key), "a key or a step")) for key in keys if key not in names]
     return pl.DataFrame([*columns, *more])
 
 

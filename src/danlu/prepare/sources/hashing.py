@@ -42,7 +42,7 @@ def plain_hash(data: Data, *, base: Path) -> str:
     """SHA-256 of the files that a recipe's `data` names, where all are tables that name no files; else ""."""
     parts = {name: getattr(data, name) for name in ("source", "train", "validation", "test")}
     files = {name: _plain_files(source, base) for name, source in parts.items() if source is not None}
-    if data.join or data.files or not all(files.values()):
+    if data.join or data.files or data.series or not all(files.values()):
         return ""
     # A name says how a file is read.
     pairs = {name: [(suffix_of(one), hash_file(one)) for one in paths] for name, paths in files.items()}

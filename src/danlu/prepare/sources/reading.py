@@ -22,6 +22,7 @@ from danlu.prepare.sources.attached import Attached
 from danlu.prepare.sources.audio_folder import holds_sounds
 from danlu.prepare.sources.choosing import SUFFIXES, choose_reader, names_files, suffix_of
 from danlu.prepare.sources.frame import is_frame, to_polars
+from danlu.prepare.sources.gathering import with_pair, with_series
 from danlu.prepare.sources.hugging_face import is_hugging_face
 from danlu.prepare.sources.idx import is_idx
 from danlu.prepare.sources.image_folder import is_image_folder
@@ -264,7 +265,7 @@ def read_data(data: Data, *, base: Path, folder: Path | None = None, masked: Mas
         for joining in joins:
             table = joining.join(table)
         table = attached(table)
-        rows.add(replace(table, frame=masked(table.held)), name)
+        rows.add(with_pair(with_series(replace(table, frame=masked(table.held)), data), data), name)
     table = rows.table()
     return replace(table, findings=(*table.findings, *(one for joining in joins for one in joining.findings())))
 

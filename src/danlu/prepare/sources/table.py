@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from danlu.base.errors import DanluError, DataError, nearest
+from danlu.columns.gathered import Gathered
 from danlu.prepare.columnar import Frame, Gathering, joined, parts, smallest
 from danlu.prepare.prepared import Finding
 
@@ -38,6 +39,7 @@ class Table:
         target: the column the source itself made to be predicted ("label"), if any.
         findings: what was noticed while reading.
         values_hash: of the rows that no file holds, where a database gave them; else empty.
+        gathered: the series that were made of several columns.
     """
 
     frame: Frame
@@ -48,6 +50,7 @@ class Table:
     target: str | None = None
     findings: tuple[Finding, ...] = ()
     values_hash: str = ""
+    gathered: tuple[Gathered, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.rows) != self.frame.height:
@@ -140,6 +143,7 @@ class Rows:
         self._rejected: list[pl.DataFrame] = []
         self._findings: list[Finding] = []
         self._hashes: list[str] = []
+        self._gathered: tuple[Gathered, ...] = ()
 
     def add(self, table: Table, name: str) -> None:
         """One more, called `name` in an error; the next piece of the same may have more columns.
@@ -160,6 +164,7 @@ class Rows:
         self._rejected.append(table.rejected.with_columns(pl.col("row") + self._num_read))
         self._num_read += table.num_read
         self._files += table.files
+        self._gathered = table.gathered
         self._findings += [one for one in table.findings if one not in self._findings]
         if table.values_hash and table.values_hash not in self._hashes[-1:]:
             self._hashes.append(table.values_hash)
@@ -176,6 +181,7 @@ class Rows:
             target=self._target,
             findings=tuple(self._findings),
             values_hash=" ".join(self._hashes),
+            gathered=self._gathered,
         )
 
 
