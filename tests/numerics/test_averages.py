@@ -64,7 +64,7 @@ def test_swa_begins_after_its_share_and_always_has_the_last_epoch() -> None:
 def pictures(folder: Path, section: dict[str, object]) -> Loop:
     """A loop over a network with batch norms and dropout."""
     asked = recipe(
-        train={"epochs": 4, "batch_size": 16, "optimizer": SGD, "schedule": "constant", **section},
+        train={"epochs": 4, "augment": "none", "batch_size": 16, "optimizer": SGD, "schedule": "constant", **section},
         design={"encoders": {"image": {"name": "cnn", "channels": 4, "width": 8}}},
     )
     data = prepared(folder, "sold", ("x", "photo"))

@@ -105,7 +105,7 @@ def test_pictures_that_are_too_small_for_a_cnn_are_refused() -> None:
         (fit_column("photo", "image", {}, pl.Series(np.zeros((4, 1, 9), np.uint8))),), schema(frame(), "sold").target
     )
     with pytest.raises(RecipeError, match=r"encoders\.photo is cnn, which cannot halve pictures of 9 × 1 pixels"):
-        design(recipe(), lines)
+        design(recipe(design={"encoders": {"photo": "cnn"}}), lines)
 
 
 def test_an_encoder_for_a_column_that_is_not_there_names_the_nearest() -> None:
@@ -137,7 +137,7 @@ def test_encoders_are_chosen_by_name_then_type_then_star() -> None:
         ("x",): 32,
         ("city",): 16,
         ("member",): 256,
-        ("photo",): 128,
+        ("photo",): None,
         ("load",): None,
         ("words",): 128,
     }

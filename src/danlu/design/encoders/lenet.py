@@ -40,7 +40,7 @@ class Lenet:
 
     def advice(self) -> Advice:
         """See `picture_advice`."""
-        return picture_advice()
+        return picture_advice(1e-3, weight_decay=0.01)
 
     def build(self, slots: Sequence[Slot]) -> nn.Module:
         """The module for one picture column. Raises RecipeError where pictures are too small for it."""

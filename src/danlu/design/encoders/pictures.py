@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
-from danlu.design.advice import Advice, augmentation
+from danlu.design.advice import Advice, augmentation, optimizer, schedule
+
+_OPERATIONS = 2.4e13  # forward, of all epochs: 26 of 9,000 colour pictures of 32 × 32 by the default, 5 of 54,000 digits
+_PATIENCE = 20  # step sizes stay high for half of the run, and validation moves up and down with them
 
 
-def picture_advice() -> Advice:
-    """Colour pictures are mirrored; all are moved a little."""
-    return Advice(augment=(augmentation("flip", pictures="colour"), augmentation("crop")))
+def picture_advice(lr: float = 2e-3, *, weight_decay: float = 0.05, clip_norm: float | None = None) -> Advice:
+    """Minutes on two cores; colour pictures are mirrored, and all are moved a little.
+
+    Args:
+        lr: step size, of a cosine with a warm-up over a sixth of the run.
+        weight_decay: share of the weights.
+        clip_norm: largest norm of all gradients together; None does not clip.
+    """
+    return Advice(
+        optimizer=optimizer("adamw", lr=lr, weight_decay=weight_decay),
+        schedule=schedule("cosine", warmup=0.15),
+        operations=_OPERATIONS,
+        clip_norm=clip_norm,
+        patience=_PATIENCE,
+        augment=(augmentation("flip", pictures="colour"), augmentation("crop")),
+    )

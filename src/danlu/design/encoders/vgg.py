@@ -59,7 +59,7 @@ class Vgg:
 
     def advice(self) -> Advice:
         """See `picture_advice`."""
-        return picture_advice()
+        return picture_advice(1e-3 if self.norm == "batch" else 3e-4, clip_norm=None if self.norm == "batch" else 1.0)
 
     def build(self, slots: Sequence[Slot]) -> nn.Module:
         """The module for one picture column."""

@@ -54,7 +54,7 @@ class Vit:
 
     def advice(self) -> Advice:
         """See `picture_advice`."""
-        return picture_advice()
+        return picture_advice(1e-3, clip_norm=1.0)
 
     def patch(self, slot: Slot) -> int:
         """Pixels on a patch's side for this picture."""
