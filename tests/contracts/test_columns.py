@@ -61,6 +61,15 @@ EXAMPLES = {
     "tokens": Example(
         pl.Series("x", ["to be or", "[3, 17]", None, "not to", "be", "be  be be be"]), "what is a question"
     ),
+    "text": Example(
+        pl.Series("x", ["To be, or", "not to be?", None, "酒店很好。Good!", "be\x00 😀", "questions"]),
+        "questionable \ufeff[CLS] ｗｈａｔ",
+    ),
+    "set": Example(pl.Series("x", ["red|blue", "blue", None, "|", "green | red", "blue|blue"]), "violet|red"),
+    "tags": Example(
+        pl.Series("x", ["O B-PER I-PER", "O", None, "B-LOC O", "B-PER", "B-PER I-PER O O"]), "O B-ORG I-PER O O O O"
+    ),
+    "pair": Example(pl.Series("x", ["0", "1", None, "2", "3", "4"]), "5"),
     "ignore": Example(pl.Series("x", ["a", "b", None, "c", "d", "e"]), "f"),
 }
 
@@ -90,7 +99,7 @@ def assert_declared(column: FittedColumn, arrays: Arrays, num_rows: int) -> None
         assert array.shape == (num_rows, *field.shape)
         assert array.flags.writeable, "torch.from_numpy warns of arrays that may not be written"
         if field.kind in ("code", "tokens"):
-            assert array.min() >= 0
+            assert array.min() >= (-2 if column.type == "tags" else 0), "tags have codes for no token and for unseen"
             assert array.max() < field.num_codes
         else:
             assert field.num_codes == 0

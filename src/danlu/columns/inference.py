@@ -2,12 +2,12 @@
 
 The rules, in order; the first that fits decides, and its reason goes into the note:
 
-    nothing there → ignore · one value only → ignore · file names or bytes of pictures, arrays → image · lists of
-    numbers → series · lists of words → tokens
+    nothing there → ignore · one value only → ignore · file names or bytes of pictures, arrays → image · of sounds →
+    audio · lists of numbers → series · lists of words → tokens (a target: tags, or a set)
     texts: yes/no → boolean · digits with leading zeros → codes · numbers → below · dates → datetime · else words
     numbers: 20240105 → datetime · 0/1 → boolean · numbered rows, ids → ignore · few repeated integers → category · else
-    number words: each once, hashes → ignore · long and seldom the same → ignore (text) · too rare to learn from →
-    ignore · else category
+    number words: hashes → ignore · long and seldom the same → text · each once, too rare to learn from → ignore ·
+    else category
 
 A target is never ignored for its values: integers of few repeated values and all words are categories, so that
 predictions speak in the data's own labels; only true/false is a boolean.
@@ -29,7 +29,10 @@ from danlu.columns.fault import show
 from danlu.columns.names import is_code, is_key, is_year, numbers_rows
 from danlu.columns.number import read_numbers
 from danlu.columns.pictures import SUFFIXES
-from danlu.columns.steps import depth
+from danlu.columns.sounds import SUFFIXES as SOUND_SUFFIXES
+from danlu.columns.sounds import begins_as_sound
+from danlu.columns.steps import depth, flat
+from danlu.columns.tags import are_tags
 
 _MOSTLY = 0.9  # share of values of one kind above which the others are taken for mistakes
 _MANY_ROWS = 20  # below this, that all values differ says little
@@ -37,6 +40,7 @@ _FEW_CLASSES = 20
 _MANY_VALUES = 50
 _RARE = 5  # rows that an embedding needs to learn anything of a value
 _HASH = r"^(?:[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}|[0-9a-fA-F]{32}|[0-9a-fA-F]{40}|[0-9a-fA-F]{64})$"
+SEQUENCES = ("series", "signal", "signals", "sequence", "sequences", "steps")  # names that say what rows of numbers are
 _CJK = r"[\x{3040}-\x{30ff}\x{3400}-\x{9fff}\x{ac00}-\x{d7af}]"
 
 
@@ -108,7 +112,7 @@ def infer(values: pl.Series, *, is_target: bool, name: str) -> Inferred:
         return Inferred("ignore", {}, "every value is missing", "empty")
     dtype = known.dtype
     if dtype.is_nested() or dtype == pl.Binary:
-        return _infer_nested(known, len(values), is_target=is_target)
+        return _infer_nested(known, len(values), name, is_target=is_target)
     if dtype in (pl.Object, pl.Time, pl.Duration, pl.Unknown):
         return Inferred("ignore", {}, f"values of type {dtype} are not used yet", "unsupported")
     if dtype.is_float() and (found := _infer_fractions(known)):
@@ -140,19 +144,38 @@ def _look(known: pl.Series, num_rows: int, is_target: bool, name: str) -> _Look:
     return _Look(name, is_target, counted["value"], counted["rows"].to_numpy(), num_rows)
 
 
-def _infer_nested(known: pl.Series, num_rows: int, *, is_target: bool) -> Inferred:
+def _infer_nested(known: pl.Series, num_rows: int, name: str, *, is_target: bool) -> Inferred:
     dtype = known.dtype
     levels, inner = depth(dtype)
     if levels and len(known) == num_rows > 1 and all(some.n_unique() == 1 for some in (known.head(_MANY_ROWS), known)):
         return Inferred("ignore", {}, "it is the same list in every row", "constant")
-    if not is_target and levels in (1, 2) and inner.is_numeric() and (levels == 1 or not _may_be_pixels(known, inner)):
+    is_steps = levels == 1 or name.lower() in SEQUENCES
+    if not is_target and levels in (1, 2) and inner.is_numeric() and (is_steps or not _may_be_pixels(known, inner)):
         return Inferred("series", {}, "lists of numbers" if levels == 1 else "lists of steps with several numbers each")
-    if not is_target and levels == 1 and inner == pl.String:
-        return Inferred("tokens", {}, "lists of words")
+    if levels == 1 and inner == pl.String:
+        return _infer_lists(known, is_target=is_target)
     bytes_inside = isinstance(dtype, pl.Struct) and "bytes" in {part.name for part in dtype.fields}
+    if not is_target and (dtype == pl.Binary or bytes_inside) and _are_sounds(known):
+        return Inferred("audio", {}, "sounds")
     if dtype == pl.Binary or bytes_inside or (levels in (2, 3) and inner.is_numeric()):
         return Inferred("image", {}, "pictures")
     return Inferred("ignore", {}, f"values of type {dtype} are not used yet", "unsupported")
+
+
+def _infer_lists(known: pl.Series, *, is_target: bool) -> Inferred:
+    """Lists of words: to predict from they are a sequence, to be predicted a tag for each token, or a set."""
+    if not is_target:
+        return Inferred("tokens", {}, "lists of words")
+    words = flat(known).drop_nulls().unique()
+    if are_tags(words.to_list()):
+        return Inferred("tags", {}, "lists of tags")
+    return Inferred("set", {}, f"lists of {len(words):,} different values")
+
+
+def _are_sounds(known: pl.Series) -> bool:
+    """Whether most of the first files' bytes begin as sounds do."""
+    files = (known.struct.field("bytes") if isinstance(known.dtype, pl.Struct) else known).head(_MANY_ROWS).drop_nulls()
+    return len(files) > 0 and sum(map(begins_as_sound, files)) >= _MOSTLY * len(files)
 
 
 def _may_be_pixels(known: pl.Series, inner: pl.DataType) -> bool:
@@ -167,8 +190,10 @@ def _may_be_pixels(known: pl.Series, inner: pl.DataType) -> bool:
 
 def _infer_text(look: _Look) -> Inferred:
     lower = look.values.str.to_lowercase()
-    if not look.is_target and look.share(lower.str.contains(rf"(?:{'|'.join(map(_literal, SUFFIXES))})$")) >= _MOSTLY:
-        return Inferred("image", {}, "file names of pictures")
+    for kind, suffixes, what in (("image", SUFFIXES, "pictures"), ("audio", SOUND_SUFFIXES, "sounds")):
+        ends = rf"(?:{'|'.join(map(_literal, suffixes))})$"
+        if not look.is_target and look.share(lower.str.contains(ends)) >= _MOSTLY:
+            return Inferred(kind, {}, f"file names of {what}")
     words = set(lower.head(8).to_list())
     if look.num_values <= 8 and words in [set(pair) for pair in WORDS if pair != ("0", "1")]:
         return _infer_yes_no(look, words)
@@ -295,7 +320,7 @@ def _infer_words(look: _Look, note: str = "") -> Inferred:
     if count > known / 2 and bool(values.str.contains(_HASH).all()):
         return Inferred("ignore", {}, "hashes or UUIDs", "id")
     if is_text:
-        return Inferred("ignore", {}, f"free text ({count:,} different texts in {known:,} rows), not used yet", "text")
+        return Inferred("text", {}, f"free text ({count:,} different texts in {known:,} rows)")
     if look.each_once and known >= _MANY_ROWS // 2:
         return Inferred("ignore", {}, "each value occurs once", "id")
     if count > _MANY_VALUES or (count > _FEW_CLASSES and known < _RARE * count):

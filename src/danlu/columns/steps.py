@@ -13,6 +13,8 @@ import polars as pl
 from danlu.base.errors import DataError
 from danlu.columns.fault import bad_value
 
+_COUNTED = 65_536  # rows at once: they may lie on disk
+
 
 def as_lists(values: pl.Series) -> pl.Series:
     """Arrays of a fixed shape as lists, at every depth; empty lists as nulls."""
@@ -45,6 +47,14 @@ def depth(dtype: Any) -> tuple[int, Any]:
 def lengths(values: pl.Series) -> np.ndarray:
     """(N,) int64, steps of each row of lists; 0 where it is null."""
     found: np.ndarray = values.list.len().fill_null(0).cast(pl.Int64).to_numpy()
+    return found
+
+
+def token_counts(codes: np.ndarray) -> np.ndarray:
+    """(N,) int64, places of (N, T) codes that are no padding, which is 0 and stands at the end."""
+    found = np.empty(len(codes), np.int64)
+    for start in range(0, len(codes), _COUNTED):
+        found[start : start + _COUNTED] = np.count_nonzero(codes[start : start + _COUNTED], axis=1)
     return found
 
 

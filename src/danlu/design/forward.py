@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import torch
 
 from danlu.base.arrays import stretch
+from danlu.columns.steps import token_counts
 from danlu.design.network import Network
+
+_SORTED, _SORTED_BYTES = 16, 64 << 20  # batches whose rows are sorted by length together, at most
 
 
 def outputs(
@@ -24,23 +28,54 @@ def outputs(
         scores: give the scores that a loss takes instead.
 
     Returns:
-        (N, num_outputs) float32.
+        (N, *output_shape) float32.
     """
     num_rows = len(next(iter(inputs.values())))
-    found = np.empty((num_rows, network.task.num_outputs), np.float32)
+    found = np.zeros((num_rows, *network.task.output_shape), np.float32)
     device = next(network.parameters()).device
     mode, run = network.training, network.scores if scores else network
     network.eval()
     try:
         with torch.no_grad():
-            for start, stop in spans(num_rows, batch_size):
-                batch = {
-                    name: torch.from_numpy(stretch(array, start, stop)).to(device) for name, array in inputs.items()
-                }
-                found[start:stop] = run(batch).float().cpu().numpy()
+            for rows, given in _batches(network, inputs, num_rows, batch_size):
+                batch = {name: torch.from_numpy(array).to(device) for name, array in given.items()}
+                values = run(batch).float().cpu().numpy()
+                found[rows, : values.shape[1]] = values
     finally:
         network.train(mode)
     return found
+
+
+def shortened(network: Network) -> tuple[str, ...]:
+    """The inputs of tokens that may end where the longest row of a batch does: their encoders take any length."""
+    modules: list[Any] = [one for one in network.modules() if getattr(one, "any_length", False)]
+    return tuple(dict.fromkeys(one.slot.input for one in modules if one.slot.field.kind == "tokens"))
+
+
+def sorts(network: Network) -> bool:
+    """Whether a batch of rows that are alike long is worth its while: an encoder's work hangs on the longest row."""
+    return any(getattr(one, "sorts", False) for one in network.modules())
+
+
+def _batches(
+    network: Network, inputs: Mapping[str, np.ndarray], num_rows: int, size: int
+) -> Iterator[tuple[np.ndarray | slice, dict[str, np.ndarray]]]:
+    """Which rows, and their inputs; where some may be shortened, rows that are alike long are together."""
+    names = [name for name in shortened(network) if name in inputs]
+    row_bytes = sum(array.nbytes for array in inputs.values()) // max(1, num_rows)
+    together = max(1, min(_SORTED, _SORTED_BYTES // max(1, row_bytes * size))) if names else 1
+    for start, stop in spans(num_rows, size * together):
+        given = {name: stretch(array, start, stop) for name, array in inputs.items()}
+        if not names:
+            yield slice(start, stop), given
+            continue
+        counts = {name: token_counts(given[name]) for name in names}
+        order = np.argsort(sum(counts.values()), kind="stable")
+        for first, last in spans(stop - start, size):
+            rows = order[first:last]
+            some = {name: array[rows] for name, array in given.items()}
+            some |= {name: some[name][:, : max(1, int(counts[name][rows].max()))] for name in names}
+            yield start + rows, some
 
 
 def spans(num_rows: int, size: int) -> Iterator[tuple[int, int]]:

@@ -34,6 +34,7 @@ _OFTEN = {
     "image": "size: 64, channels: 1 | 3, resize: crop | pad | stretch",
     "audio": "rate: 16000, length_s: 5, crop: start | middle, num_mels: 40",
     "series": "length: 100, scale: standard | none, missing: previous | mean | drop",
+    "text": "tokenizer: word | character | bpe | wordpiece | FILE, length: 256, max_values: 30000, lower: false",
     "tokens": "length: 64, min_count: 2, max_values: 10000, missing: empty | drop",
 }
 

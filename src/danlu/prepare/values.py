@@ -11,6 +11,7 @@ from danlu.columns.fault import show
 from danlu.columns.number import NumberState
 from danlu.columns.series import SeriesState
 from danlu.columns.spelling import Variants, spelling_variants
+from danlu.columns.text import TextState
 from danlu.columns.tokens import TokensState
 from danlu.prepare.choose import Chosen
 from danlu.prepare.columnar import Frame
@@ -44,20 +45,26 @@ def _outliers(one: FittedColumn, state: NumberState) -> Finding:
 
 
 def cut_findings(columns: Iterable[FittedColumn]) -> list[Finding]:
-    """A note for each column of series or tokens that are longer than the recipe's `length`."""
+    """A note for each column of series, texts or tokens that are longer than their `length`."""
     return [
         Finding(
             key=f"cut:{one.name}",
             severity="note",
-            message=f"{one.name}: {one.state.num_cut:,} training rows are longer than {one.state.length} "
-            f"{'steps' if isinstance(one.state, SeriesState) else 'tokens'}; what comes after is not used",
+            message=f"{one.name}: {one.state.num_cut:,} training rows{_share(one.state)} are longer than "
+            f"{one.state.length} {'steps' if isinstance(one.state, SeriesState) else 'tokens'}; "
+            "what comes after is not used",
             columns=(one.name,),
             remedy=f"if it matters, raise data.columns.{one.name}.length",
             evidence={"rows": one.state.num_cut, "length": one.state.length},
         )
         for one in columns
-        if isinstance(one.state, (SeriesState, TokensState)) and one.state.num_cut
+        if isinstance(one.state, (SeriesState, TextState, TokensState)) and one.state.num_cut
     ]
+
+
+def _share(state: SeriesState | TextState | TokensState) -> str:
+    """How many rows are cut of those with a text, as a share."""
+    return f" ({state.num_cut / state.num_rows:.1%})" if isinstance(state, TextState) else ""
 
 
 def spelling_findings(parsed: Mapping[str, pl.Series], chosen: Mapping[str, Chosen]) -> list[Finding]:

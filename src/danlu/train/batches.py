@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -15,9 +15,11 @@ from danlu.base.arrays import gather
 from danlu.base.threads import one_ahead
 from danlu.prepare.prepared import Split
 from danlu.train.augment import Inputs, MixedRows, Take
+from danlu.train.lengths import Lengths
 from danlu.train.orders import BlockOrder, Order, row_bytes
 
-_GATHER_BYTES = 4 << 20  # at once; from 1 to 32 MiB a step takes the same time
+_GATHER_BYTES = 1 << 20  # at once: what is gathered leaves the weights in the processor's cache
+_AHEAD_GATHER_BYTES = 4 << 20  # and where a thread is started for it
 _AHEAD_BYTES = (
     64 << 20
 )  # of a set: smaller ones lie in memory, and a step waits for its rows for less than a microsecond
@@ -93,6 +95,7 @@ class Chunk:
         target: (R,).
         rows: (R,) int64, numbers of the rows in the training split.
         mixed: what they were mixed with, where something mixes.
+        widths: of inputs that are shortened, the places that each step needs.
     """
 
     first_step: int
@@ -101,6 +104,7 @@ class Chunk:
     target: Tensor
     rows: np.ndarray
     mixed: Mixed | None = None
+    widths: Mapping[str, list[int]] = field(default_factory=dict)
 
     def batches(self) -> Iterator[Batch]:
         """Its steps, as views."""
@@ -114,7 +118,10 @@ class Chunk:
             ):
                 part = slice(start, start + size)
                 mixed = self.mixed and self.mixed.slice(part)
-                yield Batch(step, dict(zip(names, inputs, strict=True)), target, self.rows[part], mixed)
+                given = dict(zip(names, inputs, strict=True))
+                for name, widths in self.widths.items():
+                    given[name] = given[name][:, : widths[step - self.first_step]]
+                yield Batch(step, given, target, self.rows[part], mixed)
                 start += size
 
 
@@ -181,6 +188,7 @@ def batches(
     device: str = "cpu",
     share: Share = WHOLE,
     augment: Augment | None = None,
+    lengths: Lengths | None = None,
 ) -> Generator[Batch, None, None]:
     """The steps of an epoch from `first_step` on, up to but without `last_step`.
 
@@ -196,9 +204,12 @@ def batches(
         device: where the tensors go.
         share: which of every step's rows are wanted; only those are gathered.
         augment: what changes the rows; None leaves them as they are.
+        lengths: of the rows, where a step leaves padding out; None leaves all in.
     """
     spans = _spans(split, order, step_rows, first_step, last_step)
-    found = chunks(split, order, spans, step_rows=step_rows, device=device, share=share, augment=augment)
+    found = chunks(
+        split, order, spans, step_rows=step_rows, device=device, share=share, augment=augment, lengths=lengths
+    )
     with closing(found):
         for chunk in found:
             yield from chunk.batches()
@@ -213,6 +224,7 @@ def chunks(
     device: str = "cpu",
     share: Share = WHOLE,
     augment: Augment | None = None,
+    lengths: Lengths | None = None,
 ) -> Generator[Chunk, None, None]:
     """The rows of spans of steps, (first, one past the last), each gathered together; see `batches`.
 
@@ -225,18 +237,36 @@ def chunks(
     def work(span: tuple[int, int]) -> Chunk:
         first, last = span
         rows = order[first * step_rows : last * step_rows]
+        widths = lengths.widths(rows, step_rows) if lengths else {}
         whole, rest = divmod(len(rows), step_rows)
-        sizes = [len(share.places(count)) for count in (step_rows, rest)]
+        counts = (step_rows, rest)
+        sizes = [*counts] if share.workers == 1 else [len(share.places(count)) for count in counts]
         sizes = sizes[:1] * whole + sizes[1:] * (rest > 0)
         rows = share.rows(rows, step_rows)
         arrays = {name: take(array, rows) for name, array in split.inputs.items()}
         arrays, mixed = augment(rows, arrays, split, take) if augment else (arrays, None)
-        inputs = {name: torch.from_numpy(array).to(device) for name, array in arrays.items()}
+        inputs = {name: as_tensor(array).to(device) for name, array in arrays.items()}
         target = _target(take(split.target, rows), device)
-        return Chunk(first, sizes, inputs, target, rows, _mixed(mixed, device))
+        return Chunk(first, sizes, inputs, target, rows, _mixed(mixed, device), widths)
 
-    ahead = augment is not None or row_bytes(split) * len(order) > _AHEAD_BYTES
+    ahead = augment is not None or _is_large(split, order)
     yield from one_ahead(work, spans) if ahead else map(work, spans)
+
+
+def _is_large(split: Split, order: Order) -> bool:
+    return row_bytes(split) * len(order) > _AHEAD_BYTES
+
+
+def as_tensor(array: np.ndarray) -> Tensor:
+    """The same memory; uint16 stands for bf16, which NumPy does not have."""
+    found = torch.from_numpy(array)
+    return found.view(torch.bfloat16) if found.dtype == torch.uint16 else found
+
+
+def as_array(values: Tensor) -> np.ndarray:
+    """The same memory, see `as_tensor`."""
+    found: np.ndarray = (values.view(torch.uint16) if values.dtype == torch.bfloat16 else values).numpy()
+    return found
 
 
 def _target(encoded: np.ndarray, device: str) -> Tensor:
@@ -257,7 +287,8 @@ def _spans(
     """Steps that are gathered at once: some MiB of them, or a window."""
     total = num_steps(len(order), step_rows)
     total = total if last_step is None else min(total, last_step)
-    steps = max(1, _GATHER_BYTES // (row_bytes(split) * step_rows))
+    size = _AHEAD_GATHER_BYTES if _is_large(split, order) else _GATHER_BYTES
+    steps = max(1, size // (row_bytes(split) * step_rows))
     while first_step < total:
         last = first_step + steps
         if isinstance(order, BlockOrder):

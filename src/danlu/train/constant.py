@@ -5,8 +5,6 @@ Shapes: N rows, K outputs (or classes).
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -22,11 +20,11 @@ _RATE = 1e-6  # the least count whose logarithm is tried
 _QUANTILES = 41
 
 
-def constant_loss(network: Network, loss: Loss, training: Split, class_weights: Tensor | None) -> float:
+def constant_loss(network: Network, loss: Loss, training: Split, class_weights: Tensor | None) -> float | None:
     """The least mean loss of constant scores on the training rows, spread evenly over at most 65,536 of them.
 
     For classes, labels and tags the logarithms of their (weighted) shares; for a number the best of its mean and 41
-    quantiles; for quantiles those. Infinite where there is no such answer, as for pairs.
+    quantiles; for quantiles those. None where there is no such answer, as for pairs.
 
     Args:
         network: for its task and link.
@@ -48,7 +46,7 @@ def constant_loss(network: Network, loss: Loss, training: Split, class_weights: 
             loss.value(scores.expand(len(target), *scores.shape).contiguous(), target, class_weights).item()
             for scores in tried
         ]
-    return min(values, default=math.inf)
+    return min(values) if values else None
 
 
 def _answers(network: Network, loss: Loss, target: Tensor) -> list[Tensor]:

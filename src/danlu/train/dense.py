@@ -11,20 +11,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
+from danlu.base.arrays import stretch
+from danlu.design.forward import spans
 from danlu.design.layers.concat import ConcatFusion
 from danlu.design.layers.dropout import Dropout, dropped
 from danlu.design.network import Network
 from danlu.design.networks.mlp import MlpEncoder
+from danlu.prepare.prepared import Split
 from danlu.tasks.losses import Loss, row_weights, score_gradient
-from danlu.train.batches import Batch
+from danlu.train.batches import Batch, as_array
 from danlu.train.flat import FlatParameters
 from danlu.train.gradients import Still, passes, step_weight
 from danlu.train.sharing import Sharing
+
+_READY = "ready"  # the input of rows that were made ready
+_READY_BYTES = 256 << 20  # of all of them, in memory
+_ROWS = 1024
+_threshold_backward = torch.ops.aten.threshold_backward.grad_input
 
 
 class Stage(Protocol):
@@ -85,7 +94,7 @@ class ReluStage:
 
     def backward(self, gradient: Tensor, *, more: bool) -> Tensor:
         """See `Stage.backward`."""
-        torch.ops.aten.threshold_backward.grad_input(gradient, self.output, 0, grad_input=gradient)
+        _threshold_backward(gradient, self.output, 0, grad_input=gradient)
         return gradient
 
 
@@ -128,19 +137,24 @@ class DropoutStage:
 
 
 class CastStage:
-    """The same values in another precision."""
+    """The same values in another precision; those that come in it pass."""
 
     def __init__(self, dtype: torch.dtype) -> None:
         self.dtype = dtype
+        self.output: Tensor | None = None
 
     def forward(self, values: Tensor) -> Tensor:
         """See `Stage.forward`."""
-        self.back = values.dtype
-        return values.to(self.dtype)
+        if values.dtype == self.dtype:
+            return values
+        if self.output is None:
+            self.output = torch.empty_like(values, dtype=self.dtype)
+            self.gradient = torch.empty_like(values)
+        return self.output.copy_(values)
 
     def backward(self, gradient: Tensor, *, more: bool) -> Tensor:
         """See `Stage.backward`."""
-        return gradient.to(self.back)
+        return gradient if self.output is None else self.gradient.copy_(gradient)
 
 
 class Dense:
@@ -177,6 +191,17 @@ class Dense:
         self.chains: dict[int, Chain] = {}
         self.shown = 0
 
+    def ready(self, split: Split) -> Split:
+        """See `Gradients.ready`: what the first layer takes, in its precision, where nothing before it is learned."""
+        width, dtype = self.weight.shape[1], self.weight.dtype
+        if self.embeds or split.num_rows * width * dtype.itemsize > _READY_BYTES:
+            return split
+        found = torch.empty(split.num_rows, width, dtype=dtype)
+        for start, stop in spans(split.num_rows, _ROWS):
+            some = {name: torch.from_numpy(stretch(array, start, stop)) for name, array in split.inputs.items()}
+            found[start:stop] = self.encoder.table(some)
+        return replace(split, inputs={_READY: as_array(found)})
+
     def take(self, batch: Batch) -> float:
         """See `Gradients.take`."""
         shown = self.weight.data_ptr()
@@ -208,7 +233,8 @@ class Dense:
                 front = self.encoder.table(part.inputs)
             scores = chain.forward(front.detach())
         else:
-            scores = chain.forward(self.encoder.table(part.inputs))
+            ready = part.inputs.get(_READY)
+            scores = chain.forward(self.encoder.table(part.inputs) if ready is None else ready)
         target = part.target
         if self.link is not None:
             scores, target = scores + self.link.start, self.link.counts(target)

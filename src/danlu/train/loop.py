@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -36,11 +37,12 @@ from danlu.train.engine import Engine
 from danlu.train.exchange import exchange, spread_state
 from danlu.train.flat import FlatParameters, plain_weights
 from danlu.train.gradients import Autograd, Gradients, compiled
+from danlu.train.lengths import Lengths
 from danlu.train.monitor import Monitor, validation_scores
 from danlu.train.nonfinite import refuse
 from danlu.train.observers import Beginning, Inside, Observers, Step, Stop
 from danlu.train.optimizers import Optimizer, segments
-from danlu.train.orders import row_order
+from danlu.train.orders import alike_order, row_order
 from danlu.train.pace import Meter, note
 from danlu.train.plan import Plan
 from danlu.train.schedules import Schedule
@@ -68,6 +70,7 @@ class Loop:
         loss: what is made small.
         average: of the weights, to be kept in their stead; or None.
         augmenter: changes training rows on their way into a step; or None.
+        lengths: of the training rows, where steps leave padding out; or None.
         optimizer: how weights follow gradients.
         schedule: how the step size changes.
         monitor: what is watched.
@@ -102,6 +105,7 @@ class Loop:
     inputs: str
     average: Average | None = None
     augmenter: Augmenter | None = None
+    lengths: Lengths | None = None
     observers: Observers = field(default_factory=Observers)
     workers: Workers = field(default_factory=Alone)
     meter: Meter | None = None
@@ -140,6 +144,7 @@ class Loop:
             self.position = spread_state(self.workers, spread, self.position, self.plan.device)
         self.flat.refresh()
         self.gradients = self._gradients()
+        self.rows = self.training if self.augmenter else self.gradients.ready(self.training)
         self.heard, self.due = self.asked, False
         self.wanted: dict[str, Any] | None = None
         if self.settle:
@@ -236,9 +241,11 @@ class Loop:
         They are as training sees them, or `plain`, as they were encoded.
         """
         order = row_order(self.training, self.seed, epoch, self.section.sampling, self.plan.blocks)
+        if self.lengths and self.lengths.alike and isinstance(order, np.ndarray):
+            order = alike_order(order, self.lengths.sizes, step_rows=rows, seed=self.seed, epoch=epoch)
         share = WHOLE if whole or self.sharing is None else self.sharing.share
         return batches(
-            self.training,
+            self.training if plain else self.rows,
             order,
             step_rows=rows,
             first_step=first_step,
@@ -246,6 +253,7 @@ class Loop:
             device=self.plan.device,
             share=share,
             augment=partial(self.augmenter.apply, epoch) if self.augmenter and not plain else None,
+            lengths=self.lengths,
         )
 
     def step(self, batch: Batch) -> float:
@@ -257,10 +265,16 @@ class Loop:
             if finite:
                 self.move(self.lr())
         if not finite:  # the weights are still those that the step began with
-            if self.workers.count > 1:  # all look at all rows, and find the same
-                batch = next(self.batches(self.position.epoch, self.plan.step_rows, batch.step, whole=True))
-            refuse(self, batch, total)
+            # All workers look at all rows, and find the same.
+            refuse(self, self._named(batch, whole=self.workers.count > 1), total)
         return total
+
+    def _named(self, batch: Batch, *, whole: bool = False) -> Batch:
+        """A step's rows under the names of the network's inputs; the `whole` are those of all workers."""
+        if self.rows is self.training and not whole:
+            return batch
+        at, step = self.position, (self.plan.step_rows, batch.step, batch.step + 1)
+        return next(self.batches(at.epoch, *step, whole=whole, plain=self.augmenter is None))
 
     def take(self, batch: Batch) -> float:
         """Take the gradients of a step's rows, those of all workers together; gives their loss."""
@@ -288,19 +302,18 @@ class Loop:
                 self.workers.add(squares)
                 norm = squares[0].sqrt()
             self.flat.gradients.mul_((self.section.clip_norm / (norm + 1e-6)).clamp(max=1.0))
-        with torch.no_grad():
-            count, epoch = self.position.count, self.plan.steps_per_epoch
-            for segment in self.segments:
-                begun = segment.thaw * epoch
-                if count >= begun:
-                    self.optimizer.step(segment, lr * segment.scale, count + 1 - begun)
-            self.flat.refresh()
-            if self.average and self.average.each_step:
-                self._average(self.average)
+        count, epoch = self.position.count, self.plan.steps_per_epoch
+        for segment in self.segments:
+            begun = segment.thaw * epoch
+            if count >= begun:
+                self.optimizer.step(segment, lr * segment.scale, count + 1 - begun)
+        self.flat.refresh()
+        if self.average and self.average.each_step:
+            self._average(self.average)
 
     def _watched(self, batch: Batch) -> float:
         """The same step, for observers that asked for it."""
-        self.observers.step_begins(Inside(network=self.network, flat=self.flat, inputs=batch.inputs))
+        self.observers.step_begins(Inside(network=self.network, flat=self.flat, inputs=self._named(batch).inputs))
         loss, lr, count = self.step(batch), self.lr(), self.position.count + 1
         seconds = time.monotonic() - self.clock
         step = Step(epoch=self.position.epoch, count=count, loss=loss, lr=lr, seconds=seconds)

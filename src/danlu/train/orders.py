@@ -20,6 +20,7 @@ from danlu.train.shuffles import Blocks
 
 Sampling = Literal["uniform", "balanced"]
 
+_SORTED_STEPS = 50  # steps whose rows are sorted by length together: many enough that those of each are nearly alike
 _SLICE_ROWS = 1_000_000
 _SUMMED_ROWS = 65_536
 
@@ -54,6 +55,28 @@ def row_order(split: Split, seed: int, epoch: int, sampling: Sampling, blocks: B
     if sampling == "uniform":
         return epoch_order(seed, epoch, split.num_rows)
     return balanced_order(seed, epoch, np.asarray(split.target))
+
+
+def alike_order(rows: np.ndarray, sizes: np.ndarray, *, step_rows: int, seed: int, epoch: int) -> np.ndarray:
+    """The same rows, so that those of a step are alike long: a pure function of the arguments.
+
+    Rows of some steps that follow each other are sorted by their size and cut into steps, which come in an order by
+    chance. What does not fill a step stays at the end.
+
+    Args:
+        rows: (N,) rows in their order.
+        sizes: of every row of the split.
+        step_rows: rows of one step.
+        seed: the recipe's.
+        epoch: from 0.
+    """
+    found = rows.copy()
+    whole = len(rows) // step_rows * step_rows
+    for number, start in enumerate(range(0, whole, _SORTED_STEPS * step_rows)):
+        part = found[start : min(start + _SORTED_STEPS * step_rows, whole)]  # a view
+        steps = part[np.argsort(sizes[part], kind="stable")].reshape(-1, step_rows)
+        part[:] = steps[generator(seed, "alike", epoch, number).permutation(len(steps))].ravel()
+    return found
 
 
 def balanced_order(seed: int, epoch: int, codes: np.ndarray) -> np.ndarray:

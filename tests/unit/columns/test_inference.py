@@ -93,8 +93,8 @@ SENTENCES = [f"the {word} thing is number {row} of them" for row, word in enumer
         (cycle([13, 47, 20, 11, 12, 19, 31]), "class_size", ("number", "")),
         # words
         (cycle(["red", "green", "blue"]), "x", ("category", "")),
-        (SENTENCES, "x", ("ignore", "text")),
-        ([f"这家酒店的服务非常好第{row}次来" for row in range(60)], "x", ("ignore", "text")),
+        (SENTENCES, "x", ("text", "")),
+        ([f"这家酒店的服务非常好第{row}次来" for row in range(60)], "x", ("text", "")),
         (cycle(SENTENCES[:3]), "x", ("category", "")),
         ([f"car {row % 80}" for row in range(100)], "x", ("ignore", "high_cardinality")),
         # dates

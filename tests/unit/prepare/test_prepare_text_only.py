@@ -1,4 +1,4 @@
-"""A table of texts only: a run ends since no column is left, but what the texts tell is told."""
+"""A table of texts only is prepared; where no column is left a run ends, but what the columns tell is told."""
 
 from __future__ import annotations
 
@@ -20,30 +20,48 @@ from tests.unit.prepare.test_prepare_audit_texts import sentences
 
 def texts() -> pl.DataFrame:
     """200 texts with a class, of which 20 come twice: ten as they are, ten with another class."""
-    made = sentences(180)
+    return twice(sentences(180))
+
+
+def names() -> pl.DataFrame:
+    """The same with names, too many to learn from."""
+    return twice([f"Maria Xu-{number * 7919 % 10007}" for number in range(180)])
+
+
+def twice(made: list[str]) -> pl.DataFrame:
     label = np.random.default_rng(0).choice(["good", "bad"], 200)
     label[180:190] = label[:10]
     label[190:] = np.where(label[10:20] == "good", "bad", "good")
     return pl.DataFrame({"remark": made + made[:20], "label": label})
 
 
+def test_texts_are_used_and_what_they_tell_is_told(tmp_path: Path) -> None:
+    accepted = {"prepare": {"accept": ["duplicate_rows", "conflicting_labels"]}}
+    recipe = recipe_from({"data": texts(), "target": "label", **accepted}, base=tmp_path)
+    found = prepare(recipe, Run(tmp_path / "runs" / "x-0001"))
+    assert [column.type for column in found.schema.inputs] == ["text"]
+    keys = {one.key for one in found.findings}
+    assert {"duplicate_rows", "conflicting_labels", "alike_texts:remark", "repeated_texts:remark"} <= keys
+    assert "text:remark" not in keys
+
+
 def test_a_run_ends_and_its_findings_are_kept(tmp_path: Path) -> None:
-    recipe = recipe_from({"data": texts(), "target": "label"}, base=tmp_path)
+    recipe = recipe_from({"data": names(), "target": "label"}, base=tmp_path)
     run = Run(tmp_path / "runs" / "x-0001")
-    with pytest.raises(DataError, match="no column is left to predict label from: remark: free text"):
+    with pytest.raises(DataError, match="no column is left to predict label from: remark: 180 different values"):
         prepare(recipe, run)
     found = {one["key"]: one for one in read_json(run.folder / "findings.json")}
-    assert {"text:remark", "duplicate_rows", "conflicting_labels", "alike_texts:remark"} <= set(found)
+    assert {"high_cardinality:remark", "duplicate_rows", "conflicting_labels"} <= set(found)
     assert found["conflicting_labels"]["evidence"]["wrong"] == 10
     assert "every column that is there" in found["conflicting_labels"]["message"]
 
 
-def test_the_profile_says_that_a_run_would_end_and_what_the_texts_tell(tmp_path: Path) -> None:
-    found = survey(texts(), "label", base=tmp_path, progress=Quiet()).findings
+def test_the_profile_says_that_a_run_would_end_and_what_the_columns_tell(tmp_path: Path) -> None:
+    found = survey(names(), "label", base=tmp_path, progress=Quiet()).findings
     assert found[0].key == "unusable"
     assert found[0].message.startswith("a run would end here: no column is left to predict label from")
-    assert {"text:remark", "alike_texts:remark", "repeated_texts:remark"} <= {one.key for one in found}
-    assert sum(one.key == "text:remark" for one in found) == 1
+    assert sum(one.key == "high_cardinality:remark" for one in found) == 1
+    assert "duplicate_rows" in {one.key for one in found}
 
 
 def test_a_table_of_ids_only_ends_without_a_word_of_copies(tmp_path: Path) -> None:

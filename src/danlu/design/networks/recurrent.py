@@ -6,7 +6,7 @@ Shapes: B batch, T steps, C channels, D width.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor, nn
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 class RecurrentEncoder(nn.Module):
     """(B, T, C) float32 or (B, T) int32 → (B, D), or (B, T, D) with its mask."""
+
+    any_length: ClassVar[bool] = True
+    sorts: ClassVar[bool] = True
 
     def __init__(self, options: Lstm, slot: Slot) -> None:
         super().__init__()

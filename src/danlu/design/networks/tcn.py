@@ -6,7 +6,7 @@ Shapes: B batch, T steps, C channels, D width.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -33,6 +33,9 @@ class TcnEncoder(nn.Module):
     Source: Bai et al., "An Empirical Evaluation of Generic Convolutional and Recurrent Networks for Sequence Modeling",
     2018.
     """
+
+    any_length: ClassVar[bool] = True
+    sorts: ClassVar[bool] = True
 
     def __init__(self, options: Tcn, slot: Slot) -> None:
         super().__init__()

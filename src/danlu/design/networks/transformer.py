@@ -6,7 +6,7 @@ Shapes: B batch, T tokens, C channels, D width.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor, nn
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 class TransformerEncoder(nn.Module):
     """(B, T) int32 or (B, T, C) float32 → (B, D), or (B, T, D) with its mask."""
+
+    any_length: ClassVar[bool] = True
+    sorts: ClassVar[bool] = True
 
     def __init__(self, options: Transformer, slot: Slot) -> None:
         super().__init__()

@@ -24,10 +24,11 @@ _NUM_BINS = 64
 
 
 def find_leaks(data: Audited) -> list[Finding]:
-    """Columns that alone tell the target; pictures, series, tokens and sets are none, and of tags none are looked for."""
+    """Columns that alone tell the target; no picture, sound, series, text or set does; for tags none are looked for."""
     if data.type(data.target_name) in ("tags", "pair"):
         return []
-    names = tuple(name for name in data.parsed if data.type(name) not in ("image", "audio", "series", "text", "tokens", "set"))
+    whole = ("image", "audio", "series", "text", "tokens", "set")
+    names = tuple(name for name in data.parsed if data.type(name) not in whole)
     return leaks_among(Some(data.parsed, names), data.held_target)
 
 
