@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
@@ -70,13 +70,14 @@ class Audio:
         mel_scale: how bands grow with pitch, by `slaney` or `htk`.
         scale: each band to mean 0 and deviation 1 over the training sounds (`standard`), each sound by its own mean and
             deviation (`row`), or `none`; `auto` is standard for bands and row for waveforms.
-        missing: a row without a sound is left out of training and scoring (`drop`), or is all padding (`empty`), as it
-            always is when predicting.
+        missing: a row without a sound is left out of training and scoring (`drop`), and all padding when predicting; or
+            the network learns what stands for a sound that is not there (`learned`), and rows may lack the column.
     """
 
     state_type: ClassVar[type[State]] = AudioState
     encoder: ClassVar[str] = "spectrogram_cnn"
     late_options: ClassVar[tuple[str, ...]] = ()
+    optional_by: ClassVar[Mapping[str, str]] = {"missing": "learned"}
     features: Literal["log_mel", "waveform"] = "log_mel"
     rate: Literal["auto"] | Annotated[int, Ge(1000), Le(192_000)] = "auto"
     given_rate: Annotated[int, Ge(1), Le(768_000)] | None = None
@@ -89,7 +90,7 @@ class Audio:
     high_hz: Annotated[float, Gt(0)] | None = None
     mel_scale: Literal["slaney", "htk"] = "slaney"
     scale: Literal["auto", "standard", "row", "none"] = "auto"
-    missing: Literal["drop", "empty"] = "drop"
+    missing: Literal["drop", "learned"] = "drop"
 
     def parse(self, values: pl.Series) -> pl.Series:
         """Values as paths (strings), files' bytes (binary), lists of samples or of frames; no file is read.
@@ -196,7 +197,8 @@ class Audio:
 
     def fields(self, state: AudioState) -> tuple[Field, ...]:
         """The "frames": (length, bands), and one channel more that tells padding."""
-        return (Field("frames", "series", (state.length, len(state.mean) + 1), masked=True),)
+        shape = (state.length, len(state.mean) + 1)
+        return (Field("frames", "series", shape, masked=True, optional=self.missing == "learned"),)
 
     def encode(self, values: pl.Series, state: AudioState) -> Arrays:
         """Sounds as frames of one number, scaled.

@@ -101,7 +101,7 @@ def _early(kind: str | None, options: Mapping[str, Any], *, is_target: bool) -> 
     found.pop("missing", None)
     # Rows without a picture, a sound or the target are left out unless it says otherwise, others only where it says so.
     drops = options.get("missing") == "drop"
-    if "missing" in options and (drops or is_target or kind in ("image", "audio")):
+    if "missing" in options and (drops or is_target or kind in (None, "image", "audio")):
         found["missing"] = drops
     return found
 
