@@ -19,6 +19,7 @@ from danlu.cli.compress import compress
 from danlu.cli.deploy import deploy
 from danlu.cli.design import design
 from danlu.cli.evaluate import evaluate
+from danlu.cli.export import export
 from danlu.cli.init import init
 from danlu.cli.predict import predict
 from danlu.cli.prepare import prepare
@@ -33,8 +34,8 @@ from danlu.cli.watch import watch
 _UNREAD = 141
 
 COMMANDS = (
-    run, check, init, profile, prepare, design, train, watch, evaluate, compress, deploy, predict, serve, samples,
-    version,
+    run, check, init, profile, prepare, design, train, watch, evaluate, compress, deploy, predict, serve, export,
+    samples, version,
 )  # fmt: skip
 
 
