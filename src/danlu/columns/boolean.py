@@ -52,7 +52,7 @@ class Boolean:
     """
 
     state_type: ClassVar[type[State]] = BooleanState
-    encoder: ClassVar[str] = "mlp"
+    encoder: ClassVar[str] = "tabm"
     late_options: ClassVar[tuple[str, ...]] = ("missing", "indicator")
     missing: Literal["own", "drop", "most_frequent"] = "own"
     indicator: bool = False

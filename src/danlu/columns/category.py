@@ -109,7 +109,7 @@ class Category:
     """
 
     state_type: ClassVar[type[State]] = CategoryState
-    encoder: ClassVar[str] = "mlp"
+    encoder: ClassVar[str] = "tabm"
     late_options: ClassVar[tuple[str, ...]] = (
         "missing",
         "fill",

@@ -54,7 +54,7 @@ class Datetime:
     """
 
     state_type: ClassVar[type[State]] = DatetimeState
-    encoder: ClassVar[str] = "mlp"
+    encoder: ClassVar[str] = "tabm"
     late_options: ClassVar[tuple[str, ...]] = ("missing", "indicator")
     format: str = "auto"
     missing: Literal["drop", "median"] = "median"

@@ -140,7 +140,7 @@ class Number:
     """
 
     state_type: ClassVar[type[State]] = NumberState
-    encoder: ClassVar[str] = "mlp"
+    encoder: ClassVar[str] = "tabm"
     late_options: ClassVar[tuple[str, ...]] = (
         "missing",
         "fill",

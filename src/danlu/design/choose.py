@@ -38,6 +38,9 @@ def choose(recipe: Recipe, schema: Schema) -> dict[str, Any]:
             not fit the task.
     """
     task = task_for(schema.target)
+    if task.name == "contrastive" and recipe.train.ensemble is not None:
+        message, hint = "is set, but the vectors of several networks lie in spaces of their own", "leave it out"
+        raise RecipeError([recipe.fault(("train", "ensemble"), message, hint)])
     link = loss_for(recipe, task).link
     return _description(recipe.design, schema, task) | ({"link": link} if link else {})
 
@@ -47,6 +50,8 @@ def _description(section: Design, schema: Schema, task: Task) -> dict[str, Any]:
     faults: list[Fault] = []
     groups: dict[str, dict[str, Any]] = {}
     _check_keys(section, schema, faults)
+    _check_shared(section, schema, faults)
+    pair = schema.target.options if task.name == "contrastive" else None
     tagged = tagged_column(schema.target, schema.inputs).name if task.name == "tagging" else None
     for column in schema.inputs:
         key, part = _named(section, column)
@@ -64,10 +69,10 @@ def _description(section: Design, schema: Schema, task: Task) -> dict[str, Any]:
                     hint=f"use {' or '.join(fits)}",
                 )
             )
-        group = repr(sorted(part.items())) if kind.joins else column.name
+        group = repr(sorted(part.items())) if kind.joins and pair is None else column.name
         groups.setdefault(group, {**part, "columns": []})["columns"].append(column.name)
     counts = sorted({part["num_members"] for part in groups.values() if "num_members" in part})
-    if len(counts) > 1:
+    if len(counts) > 1 and section.fusion.name == "concat":  # others take members as tokens
         message = f"have {' and '.join(map(str, counts))} members, which cannot stand beside each other"
         faults.append(Fault(path="design.encoders", message=message, hint="give all of them the same num_members"))
     head = section.head
@@ -83,13 +88,17 @@ def _description(section: Design, schema: Schema, task: Task) -> dict[str, Any]:
         message = "drops nothing: no column is one that rows may lack"
         hint = "take it out; it is for pictures, sounds, texts, series and tokens that may be missing"
         faults.append(Fault(path="design.fusion.modality_dropout", message=message, hint=hint))
-    _check_fusion(section, tagged, faults)
+    _check_fusion(section, tagged, faults, is_pair=pair is not None)
+    for name in pair["columns"] if pair is not None else ():
+        if name not in groups:
+            faults.append(Fault(path="data.pair", message=f"names {name}, which is not used", hint="give it a type"))
     if faults:
         raise RecipeError(faults)
     return {
         "encoders": list(groups.values()),
         **({"optional": optional} if optional else {}),
-        "fusion": _fusion(section, list(groups.values()), tagged),
+        **({"share": section.share} if section.share else {}),
+        "fusion": _fusion(section, list(groups.values()), tagged, pair),
         "head": options,
     }
 
@@ -124,8 +133,17 @@ def _keeping_tokens(
         return part
 
 
-def _fusion(section: Design, encoders: list[dict[str, Any]], tagged: str | None) -> dict[str, Any]:
+def _fusion(
+    section: Design, encoders: list[dict[str, Any]], tagged: str | None, pair: Mapping[str, Any] | None
+) -> dict[str, Any]:
     """The recipe's fusion; where tokens are tagged, the one that keeps them apart."""
+    if pair is not None:
+        columns = [one["columns"][0] for one in encoders]
+        return _whole("fusions", "towers", {"first": columns.index(pair["columns"][0]), "width": pair["width"]})
+    if section.fusion.name == "pair":
+        columns = [one["columns"][0] for one in encoders]
+        first, second = (columns.index(name) for name in section.share[0])
+        return _whole("fusions", "pair", {**section.fusion.options, "first": first, "second": second})
     if tagged is None:
         return _whole("fusions", section.fusion.name, section.fusion.options)
     place = next(number for number, one in enumerate(encoders) if one["columns"] == [tagged])
@@ -133,11 +151,20 @@ def _fusion(section: Design, encoders: list[dict[str, Any]], tagged: str | None)
     return _whole("fusions", "tokens", {**shared, "place": place})
 
 
-def _check_fusion(section: Design, tagged: str | None, faults: list[Fault]) -> None:
+def _check_fusion(section: Design, tagged: str | None, faults: list[Fault], *, is_pair: bool) -> None:
     name = section.fusion.name
+    if is_pair and name not in ("concat", "towers"):
+        message = f"is {name}, which makes one vector of a row, and each column of a pair has its own"
+        faults.append(Fault(path="design.fusion", message=message, hint="leave it out"))
+        return
+    if not is_pair and name == "towers":
+        faults.append(Fault(path="design.fusion", message="is towers, which is for data.pair", hint="use concat"))
     if tagged is not None and name not in ("concat", "tokens"):
         message = f"is {name}, which makes one vector of a row, and each token of {tagged} has a tag"
         faults.append(Fault(path="design.fusion", message=message, hint="leave it out"))
+    if name == "pair" and (len(section.share) != 1 or len(section.share[0]) != 2):
+        message, hint = "is pair, which holds two columns against each other", "write `share: [[COLUMN, COLUMN]]`"
+        faults.append(Fault(path="design.fusion", message=message, hint=hint))
     if tagged is None and name == "tokens":
         faults.append(Fault(path="design.fusion", message="is tokens, which is for targets of tags", hint="use concat"))
 
@@ -158,6 +185,22 @@ def _check_keys(section: Design, schema: Schema, faults: list[Fault]) -> None:
                     hint=f"did you mean {near}?" if near else "",
                 )
             )
+
+
+def _check_shared(section: Design, schema: Schema, faults: list[Fault]) -> None:
+    """Columns that share an encoder are inputs, and name no other one."""
+    columns = {column.name: column for column in schema.inputs}
+    for place, group in enumerate(section.share):
+        unknown = [name for name in group if name not in columns]
+        parts = [_named(section, columns[name])[1] for name in group if name in columns]
+        if unknown:
+            message, hint = f"names {unknown[0]}, which is no input column", ""
+        elif any(part != parts[0] for part in parts[1:]):
+            message = f"names {' and '.join(group)}, which have other encoders in design.encoders"
+            hint = "name the same one for both, or leave it out"
+        else:
+            continue
+        faults.append(Fault(path=f"design.share.{place}", message=message, hint=hint))
 
 
 def _named(section: Design, column: FittedColumn) -> tuple[str, dict[str, Any]]:

@@ -12,6 +12,8 @@ from typing import Literal
 
 from torch import nn
 
+from danlu.design.layers.members import MemberLinear
+
 Group = Literal["hidden", "matrix", "rest"]
 ORDER: tuple[Group, ...] = ("hidden", "matrix", "rest")
 
@@ -76,5 +78,6 @@ def half_parameters(network: nn.Module) -> frozenset[str]:
 
 def output_layer(network: nn.Module) -> str | None:
     """The path of the last linear layer in the part `head`."""
-    linear = [path for path, module in network.named_modules() if isinstance(module, _WHOLE_MATRIX)]
+    kinds = (*_WHOLE_MATRIX, MemberLinear)
+    linear = [path for path, module in network.named_modules() if isinstance(module, kinds)]
     return next((path for path in reversed(linear) if path.startswith("head.")), None)

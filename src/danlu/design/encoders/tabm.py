@@ -45,7 +45,7 @@ class TabM:
     joins: ClassVar[bool] = True
     kinds: ClassVar[tuple[str, ...]] = ("scalar", "code")
 
-    num_members: Annotated[int, Gt(1), Le(256)] = 16
+    num_members: Annotated[int, Gt(1), Le(256)] = 8
     num_layers: Annotated[int, Ge(1), Le(32)] = 2
     width: Annotated[int, Ge(1), Le(8192)] = 256
     dropout: Annotated[float, Ge(0), Lt(1)] = 0.1
@@ -57,7 +57,8 @@ class TabM:
 
     def advice(self) -> Advice:
         """A step size and a decay that suit tables of all sizes: docs/log.md, 2026-11-22."""
-        return Advice(optimizer=optimizer("adamw", lr=2e-3, weight_decay=3e-4), clip_norm=1.0)
+        step = optimizer("adamw", lr=2e-3, weight_decay=3e-4)
+        return Advice(optimizer=step, operations=1e12, clip_norm=1.0, patience=16)
 
     def build(self, slots: Sequence[Slot]) -> nn.Module:
         """The module for these fields."""

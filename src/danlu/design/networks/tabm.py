@@ -28,20 +28,19 @@ class TabMEncoder(nn.Module):
         super().__init__()
         self.num_members, self.width = options.num_members, options.width
         self.table = TableVectors(options.numbers, options.number_dim, options.category_dim, slots)
-        self.layers = nn.Sequential(*_layers(options, self.table.widths))
+        self.layers = nn.Sequential(*_layers(options, sum(self.table.widths)))
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Encoded:
         """(B, S) and (B, C) → (B, M, D)."""
         return Encoded(self.layers(self.table(inputs)), members=True)
 
 
-def _layers(options: TabM, widths: Sequence[int]) -> list[nn.Module]:
+def _layers(options: TabM, in_dim: int) -> list[nn.Module]:
     """A scale for each member, linear, activation, dropout, and so on."""
-    in_dim = sum(widths)
-    layers: list[nn.Module] = [MemberScale(options.num_members, widths, start="normal")]
+    layers: list[nn.Module] = [MemberScale(options.num_members, in_dim, start="signs")]
     for index in range(options.num_layers):
         if index and options.adapters == "all":
-            layers.append(MemberScale(options.num_members, [options.width], start="ones"))
+            layers.append(MemberScale(options.num_members, options.width, start="ones"))
         layers += [linear(in_dim if not index else options.width, options.width), ACTIVATIONS[options.activation]()]
         if options.dropout:
             layers.append(Dropout(options.dropout))
