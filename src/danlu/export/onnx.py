@@ -64,6 +64,7 @@ def _trace(network: Network, path: Path) -> None:
     from danlu.design.description import example_inputs
     from danlu.export.graph import OPSET
     from danlu.export.positional import Positional
+    from danlu.export.recurrent import translations
 
     names = [spec.name for spec in network.schema.input_specs]
     # Two rows: an example of one would be taken for a constant.
@@ -82,6 +83,7 @@ def _trace(network: Network, path: Path) -> None:
                 dynamic_shapes={"inputs": tuple({0: "batch"} for _ in names)},
                 external_data=False,
                 verbose=False,
+                custom_translation_table=translations(),
             )
     except Exception as error:
         raise ExportError(f"the network could not be exported to ONNX: {error}", hint="try another encoder") from error
