@@ -28,8 +28,9 @@ def _rnn(
 
     Named as torch names the arguments of `aten::rnn_tanh.input`.
     """
-    from onnxscript import opset20 as op
+    from onnxscript import opset20
 
+    op: Any = opset20
     assert has_biases, "Recurrent has biases"
     assert batch_first, "Recurrent has the batch first"
     assert not bidirectional, "Recurrent has a layer for each direction"
