@@ -13,9 +13,9 @@ from danlu.columns.column import Field
 from danlu.columns.schema import Slot
 from danlu.design.encoders.lstm import Lstm
 from danlu.design.encoders.transformer import Transformer
-from danlu.design.layers.attention import Attention
-from danlu.design.layers.recurrent import Recurrent
+from danlu.design.layers.attention import Attention, Rotary
 from danlu.design.layers.pooling import first_token, last_token, mean_tokens
+from danlu.design.layers.recurrent import Recurrent
 from danlu.design.layers.transformer_block import TransformerBlock
 
 RANDOM = np.random.default_rng(0)
@@ -232,3 +232,14 @@ def test_matrices_may_be_bf16_and_norms_and_embeddings_float32(options: Lstm | T
     dtypes = {parameter.dtype for parameter in encoder.parameters() if parameter.grad is not None}
     assert dtypes <= {torch.bfloat16, torch.float32}
     assert all(parameter.grad is not None for parameter in encoder.parameters())
+
+
+def test_rotary_places_tell_how_far_tokens_are_apart() -> None:
+    turn = Rotary(9, 6).double()
+    query, key = torch.randn(2, 6, dtype=torch.float64)
+    turned = turn(torch.stack([query, key])[:, None, None].expand(2, 1, 9, 6))
+    products_TT = turned[0, 0] @ turned[1, 0].T
+    assert torch.allclose(products_TT[0, 0], query @ key)
+    for apart in range(-8, 9):
+        along = torch.diagonal(products_TT, apart)
+        assert torch.allclose(along, along[0].expand_as(along), atol=1e-6)

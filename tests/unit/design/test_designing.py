@@ -44,6 +44,8 @@ SEQUENCE_ENCODERS = [
     {"name": "transformer", "num_layers": 1, "width": 16, "causal": True, "pooling": "last"},
     {"name": "transformer", "num_layers": 1, "width": 16, "pooling": "first"},
     {"name": "transformer", "num_layers": 1, "width": 16, "pooling": "none"},
+    {"name": "transformer", "num_layers": 1, "width": 16, "positions": "rotary", "pooling": "attention"},
+    {"name": "transformer", "num_layers": 2, "width": 16, "norm": "post"},
 ]
 
 
@@ -79,6 +81,11 @@ def test_every_form_of_a_sequence_encoder_exports(options: dict[str, object], tm
     [
         ({"num_heads": 5}, "is 5, which does not divide width (128)", "set num_heads to 4 or 8"),
         ({"causal": True, "pooling": "first"}, "is first, and a causal network's first token sees no other", "set"),
+        (
+            {"positions": "rotary", "width": 20},
+            "is rotary, which turns pairs of numbers, and a head has 5",
+            "set width to an even multiple of num_heads",
+        ),
     ],
 )
 def test_options_of_a_transformer_that_do_not_go_together(options: dict[str, object], message: str, hint: str) -> None:

@@ -5,14 +5,15 @@ Shapes: B batch, T tokens, C channels, D width.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Le, Lt
 
 from danlu.base.errors import Fault, RecipeError
 from danlu.columns.schema import Slot
+from danlu.design.advice import Advice, optimizer, schedule
 
 if TYPE_CHECKING:
     from torch import nn
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Transformer:
-    """Blocks of attention and feed-forward layers over tokens, or over the steps of a series, with learned positions.
+    """Blocks of attention and feed-forward layers over tokens, or over the steps of a series.
+
+    BERT's form is `norm: post` with `pooling: first`.
 
     Attributes:
         num_layers: blocks.
@@ -29,7 +32,11 @@ class Transformer:
         feed_forward: width of the feed-forward layers; none gives four times the width.
         dropout: share of each branch's values silenced in training.
         causal: whether a token sees only what is before it, and itself.
-        pooling: the `mean` of the tokens, the `first`, or the `last` one, and with `none` all of them.
+        positions: how a token's place is told: by a `learned` vector for each place, or by queries and keys that are
+            turned by it (`rotary`), so that attention knows how far tokens are apart.
+        norm: whether norms stand before each layer (`pre`), which trains without warm-up, or behind each sum (`post`).
+        pooling: the `mean` of the tokens, the `first`, or the `last` one, their mean weighed by `attention`, and with
+            `none` all of them. Before a text, `first` is given a token of its own.
     """
 
     joins: ClassVar[bool] = False
@@ -41,7 +48,19 @@ class Transformer:
     feed_forward: Annotated[int, Ge(1), Le(65536)] | None = None
     dropout: Annotated[float, Ge(0), Lt(1)] = 0.1
     causal: bool = False
-    pooling: Literal["mean", "first", "last", "none"] = "mean"
+    positions: Literal["learned", "rotary"] = "learned"
+    norm: Literal["pre", "post"] = "pre"
+    pooling: Literal["mean", "first", "last", "attention", "none"] = "mean"
+
+    def advice(self) -> Advice:
+        """Attention is easily thrown off at first: the step size rises slowly, and gradients are clipped."""
+        lr, warmup = (1e-3, 0.05) if self.norm == "pre" else (3e-4, 0.1)
+        rising = schedule("cosine", warmup=warmup)
+        return Advice(optimizer=optimizer("adamw", lr=lr), schedule=rising, clip_norm=1.0)
+
+    def column_options(self, type: str) -> Mapping[str, Any]:
+        """Texts have a token before their first, where that one answers for them."""
+        return {"ends": True} if type == "text" and self.pooling == "first" else {}
 
     def build(self, slots: Sequence[Slot]) -> nn.Module:
         """The module for one column. Raises RecipeError where options do not go together."""
@@ -54,6 +73,10 @@ class Transformer:
             message = f"is {self.num_heads}, which does not divide width ({self.width})"
             hint = f"set num_heads to {' or '.join(map(str, near))}"
             raise RecipeError([Fault(path=f"{place}.num_heads", message=message, hint=hint)])
+        if self.positions == "rotary" and self.width // self.num_heads % 2:
+            message = f"is rotary, which turns pairs of numbers, and a head has {self.width // self.num_heads}"
+            hint = "set width to an even multiple of num_heads"
+            raise RecipeError([Fault(path=f"{place}.positions", message=message, hint=hint)])
         if self.causal and self.pooling == "first":
             message = "is first, and a causal network's first token sees no other"
             raise RecipeError([Fault(path=f"{place}.pooling", message=message, hint="set pooling to last or mean")])
