@@ -38,6 +38,7 @@ class Forecast:
         design: the network's description: encoders with their columns, fusion, head.
         section: `train` with what the encoders advise filled in.
         plan: batch size, epochs, steps, device.
+        augment: what training rows are changed by.
         engine: what does the arithmetic.
         step_ms: a training step, measured on rows of zeros.
         seconds: of training if no epoch is spared by early stopping.
@@ -54,6 +55,7 @@ class Forecast:
     design: Mapping[str, Any]
     section: Train
     plan: Plan
+    augment: tuple[str, ...]
     engine: Engine
     step_ms: float
     seconds: float
@@ -77,6 +79,7 @@ def forecast(recipe: Recipe, *, progress: Progress | None = None) -> Forecast:
     check_metrics(recipe, task_for(look.schema.target))
     from danlu.design import describe, design
     from danlu.design.advice import advice_for
+    from danlu.train.augment import make_augmenter
     from danlu.train.engine import engine_for
     from danlu.train.plan import advised, make_plan
 
@@ -86,6 +89,7 @@ def forecast(recipe: Recipe, *, progress: Progress | None = None) -> Forecast:
         plan = make_plan(recipe.train, describe(network), look.sizes["train"], advice)
         costs = describe(network, plan.batch_size)
         engine = engine_for(recipe.train, network, plan)
+        augmenter = make_augmenter(recipe, advice.augment, network.schema, network.task)
         step_s = _step_s(recipe, network, plan, engine)
     return Forecast(
         task=network.task.name,
@@ -98,6 +102,7 @@ def forecast(recipe: Recipe, *, progress: Progress | None = None) -> Forecast:
         design=network.description,
         section=advised(recipe.train, advice),
         plan=plan,
+        augment=augmenter.names if augmenter else (),
         engine=engine,
         step_ms=step_s * 1e3,
         seconds=step_s * plan.total_steps,

@@ -31,6 +31,7 @@ from tests.small import prepared, recipe
 
 TABLE = ("x", "city", "member")
 PLAIN = {"engine": "plain"}
+CNN = {"photo": {"name": "cnn"}}
 
 
 @dataclass(frozen=True)
@@ -54,14 +55,15 @@ FAMILIES = {
     "dense": Family({"epochs": 30}),
     "dense, bf16": Family({"epochs": 15, "engine": {"precision": "bf16"}}),
     "autograd, dropout": Family({"epochs": 15, **PLAIN}, encoders={"*": {"name": "mlp", "dropout": 0.3}}),
-    "pictures, bf16": Family({"epochs": 6, "engine": {"precision": "bf16"}}, ("x", "photo")),
+    "pictures, bf16": Family({"epochs": 6, "engine": {"precision": "bf16"}}, ("x", "photo"), encoders=CNN),
     "pictures, swa": Family(
-        {"epochs": 6, "average": {"name": "swa", "start": 0.3}, "schedule": "constant"}, ("photo",), "grade"
+        {"epochs": 6, "average": {"name": "swa", "start": 0.3}, "schedule": "constant"}, ("photo",), "grade", CNN
     ),
     "pictures, augmented": Family(
         {"epochs": 8, "augment": ["crop", "rand_augment", {"name": "mixup", "alpha": 0.8}]},
         ("x", "photo"),
         "grade",
+        {"photo": {"name": "resnet", "channels": 8}},
     ),
     "lstm": Family(
         {"epochs": 8}, ("load",), "size", {"load": {"name": "lstm", "width": 16, "num_layers": 2, "dropout": 0.2}}

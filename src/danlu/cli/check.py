@@ -46,6 +46,7 @@ def forecast_rows(found: Forecast) -> list[tuple[str, str]]:
         ("parameters", f"{found.parameters:,}, {found.flops:,} operations a row"),
         ("training", f"at most {plan.epochs} epochs of {plan.steps_per_epoch:,} steps of {plan.step_rows} rows"),
         ("optimizer", f"{section.optimizer.name}, lr {section.optimizer.options['lr']:g}, {section.schedule.name}"),
+        *([("augment", ", ".join(found.augment))] if found.augment else []),
         ("device", plan.device),
         ("engine", engine_text(found.engine)),
         ("memory", f"{found.memory_mb:,.1f} MB to train"),

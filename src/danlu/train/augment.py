@@ -52,12 +52,14 @@ class Augmenter:
         mixings: what mixes rows, each with its place.
         fields: input → the field that it is of; the packed scalars count as one.
         seed: the recipe's.
+        names: of all that is done, as in the catalogue.
     """
 
     changes: tuple[tuple[int, Augmentation], ...]
     mixings: tuple[tuple[int, Mixing], ...]
     fields: Mapping[str, Field]
     seed: int
+    names: tuple[str, ...] = ()
 
     def apply(
         self, epoch: int, rows: np.ndarray, inputs: Inputs, split: Split, take: Take
@@ -131,6 +133,7 @@ def make_augmenter(recipe: Recipe, advised: Sequence[Choice], schema: Schema, ta
     choices = advised if asked == "auto" else asked if isinstance(asked, list) else []
     changes: list[tuple[int, Augmentation]] = []
     mixings: list[tuple[int, Mixing]] = []
+    names: list[str] = []
     for place, choice in enumerate(choices):
         one = choice.build("augmentations")
         fault = _misfit(choice.name, one, fields, task)
@@ -140,11 +143,12 @@ def make_augmenter(recipe: Recipe, advised: Sequence[Choice], schema: Schema, ta
             from danlu.base.errors import RecipeError
 
             raise RecipeError([recipe.fault(("train", "augment", place), *fault)])
+        names.append(choice.name)
         if mixes(choice):
             mixings.append((place, one))
         else:
             changes.append((place, one))
-    return Augmenter(tuple(changes), tuple(mixings), fields, recipe.seed) if changes or mixings else None
+    return Augmenter(tuple(changes), tuple(mixings), fields, recipe.seed, tuple(names)) if names else None
 
 
 def mixes(choice: Choice) -> bool:

@@ -182,6 +182,7 @@ def _fit(
         "schedule": loop.section.schedule.name,
         "lr": loop.optimizer.lr,
         "loss": recipe.train.loss.name if recipe.train.loss else network.task.loss,
+        "augment": list(loop.augmenter.names) if loop.augmenter else [],
         "engine": engine.to_json(),
         "steps": at.count,
         "seconds": round(at.seconds, 3),

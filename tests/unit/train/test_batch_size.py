@@ -15,7 +15,9 @@ from tests.small import prepared, recipe
 
 
 def fit(folder: Path, inputs: tuple[str, ...] = ("x", "city", "member"), **sections: object) -> Trained:
-    asked = recipe(train={"epochs": 2, **sections})
+    asked = recipe(
+        train={"epochs": 2, **sections}, design={"encoders": {"image": {"name": "cnn", "channels": 8, "width": 16}}}
+    )
     data = prepared(folder / "data", "sold", inputs)
     return train(asked, design(asked, data.schema), data, Run(folder / "run"))
 

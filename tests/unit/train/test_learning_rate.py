@@ -19,7 +19,9 @@ SECTIONS = {"epochs": 3, "batch_size": 16}
 
 
 def fit(folder: Path, inputs: tuple[str, ...] = ("x", "city", "member"), **sections: object) -> Trained:
-    asked = recipe(train={**SECTIONS, **sections})
+    asked = recipe(
+        train={**SECTIONS, **sections}, design={"encoders": {"image": {"name": "cnn", "channels": 8, "width": 16}}}
+    )
     data = prepared(folder / "data", "sold", inputs)
     return train(asked, design(asked, data.schema), data, Run(folder / "run"))
 

@@ -61,7 +61,7 @@ def fit(
     folder: Path, sections: dict[str, object] | None = None, watching: Sequence[Observer] = (), **options: object
 ) -> Trained:
     settings = {"epochs": 4, "batch_size": 16, "optimizer": ADAM, "checkpoints": {"every_s": 0}, **(sections or {})}
-    asked = recipe(train=settings)
+    asked = recipe(train=settings, design={"encoders": {"image": {"name": "cnn", "channels": 8, "width": 16}}})
     data = prepared(folder / "data", "sold", options.get("inputs", INPUTS))  # type: ignore[arg-type]
     return train(asked, design(asked, data.schema), data, Run(folder / "run"), watching)
 
