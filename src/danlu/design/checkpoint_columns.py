@@ -170,4 +170,4 @@ def _audio(checkpoint: Checkpoint) -> dict[str, Any]:
     if kind not in ("Wav2Vec2FeatureExtractor", "Wav2Vec2BertFeatureExtractor") or given.get("feature_size", 1) != 1:
         message = f"whose sounds are made by {kind}; only those that take the waveform itself are read"
         raise _fault(checkpoint, message, "use wav2vec 2.0, HuBERT, WavLM or data2vec")
-    return {"rate": rate, "features": "waveform"}
+    return {"rate": rate, "features": "waveform", "scale": "row" if given.get("do_normalize", True) else "none"}

@@ -248,9 +248,34 @@ def test_a_sound_network_leaves_padding_out(tmp_path: Path) -> None:
     values = module({"series_0": torch.stack([samples * mask, mask], dim=2)}).values
     for row, length in ((0, 400), (1, 240)):
         own = samples[row : row + 1, :length]
-        own = (own - own.mean()) / (own.var(correction=0) + 1e-7).sqrt()
         with torch.no_grad():
             expected = module.model(input_values=own).last_hidden_state.mean(1)
         torch.testing.assert_close(values[row : row + 1], expected, atol=1e-4, rtol=0)
     silent = torch.zeros(1, 400, 2)
     assert torch.isfinite(module({"series_0": silent}).values).all()
+
+
+@slow
+def test_samples_are_those_of_the_processor(tmp_path: Path) -> None:
+    import json
+
+    import polars as pl
+
+    from danlu.columns.column import fit_column
+    from danlu.design.checkpoint import Checkpoint
+    from danlu.design.checkpoint_columns import column_options
+
+    transformers = pytest.importorskip("transformers")
+    settings = {"feature_extractor_type": "Wav2Vec2FeatureExtractor", "feature_size": 1, "sampling_rate": 8000}
+    settings |= {"do_normalize": True, "padding_value": 0.0, "return_attention_mask": True}
+    (tmp_path / "config.json").write_text(json.dumps(WAV2VEC))
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(settings))
+    options = {**column_options(Checkpoint("w", tmp_path), "audio"), "given_rate": 8000, "length_s": 0.05}
+    random = np.random.default_rng(0)
+    sounds = [random.normal(0.1, 0.2, size).astype(np.float32) for size in (400, 250)]
+    values = pl.Series("sound", [sound.tolist() for sound in sounds])
+    frames = fit_column("sound", "audio", options, values).encode(values)["frames"]
+    processor = transformers.Wav2Vec2FeatureExtractor.from_pretrained(tmp_path)
+    expected = processor(sounds, sampling_rate=8000, padding=True, return_tensors="np")
+    np.testing.assert_allclose(frames[:, :, 0], expected["input_values"], atol=1e-5)
+    np.testing.assert_array_equal(frames[:, :, 1], expected["attention_mask"])

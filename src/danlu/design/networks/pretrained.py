@@ -37,8 +37,8 @@ class PretrainedEncoder(nn.Module):
     """(B, T) int32, (B, H, W, C) uint8 or (B, T, 1) float32 → (B, D), or (B, T, D) with its mask.
 
     Tokens that are padding are left out of the attention, as the checkpoint's mask has it. Pictures come in as
-    (pixel − mean) / std, with the mean and deviation of the checkpoint's processor; sounds as (x − mean) / √(variance +
-    1e-7) over the samples that are there, as wav2vec 2.0's processor makes them.
+    (pixel − mean) / std, with the mean and deviation of the checkpoint's processor; sounds come as its column scales
+    them.
     """
 
     exact: ClassVar[bool] = True
@@ -213,7 +213,7 @@ class PretrainedEncoder(nn.Module):
         values, mask_BT = steps_and_mask(self.slot, given)
         if self.slot.field.kind == "tokens":
             return _ids(values.long(), self.slot.field.padding), mask_BT
-        return _normalized(values.squeeze(-1), mask_BT), mask_BT
+        return values.squeeze(-1), mask_BT
 
     def _seen(self, mask_BT: Tensor | None, values_BTD: Tensor) -> Tensor | None:
         """The mask of what came out: a sound has fewer places than samples."""
@@ -230,17 +230,6 @@ def _ids(codes_BT: Tensor, padding: int) -> Tensor:
     if padding == 0:
         return codes_BT
     return torch.where(codes_BT == 0, padding, torch.where(codes_BT == padding, 0, codes_BT))
-
-
-def _normalized(samples_BT: Tensor, mask_BT: Tensor | None) -> Tensor:
-    """(B, T) samples with mean 0 and deviation 1 over those that are there, and 0 where none is."""
-    if mask_BT is None:
-        spread, mean = torch.var_mean(samples_BT, dim=1, correction=0, keepdim=True)
-        return (samples_BT - mean) * torch.rsqrt(spread + 1e-7)
-    present_BT = mask_BT.to(samples_BT.dtype)
-    count_B1 = present_BT.sum(1, keepdim=True).clamp(min=1)
-    centred_BT = (samples_BT - (samples_BT * present_BT).sum(1, keepdim=True) / count_B1) * present_BT
-    return centred_BT * torch.rsqrt(centred_BT.square().sum(1, keepdim=True) / count_B1 + 1e-7)
 
 
 def _width(config: Any) -> int:
