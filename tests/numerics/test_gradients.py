@@ -1,17 +1,23 @@
 """Every fast way of taking gradients against the plain one: torch's autograd in fp32."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from torch import nn
 
+from danlu.base.errors import NonFiniteLossError
 from danlu.base.progress import Quiet
+from danlu.columns.column import fit_column
+from danlu.columns.schema import Schema
 from danlu.design import design
 from danlu.design.advice import Advice
 from danlu.design.description import describe
 from danlu.design.network import Network
+from danlu.prepare.prepared import Split
 from danlu.recipe.schema import Recipe
 from danlu.tasks.losses import CrossEntropy, Loss, Mse, score_gradient
 from danlu.train.assemble import make_loop
@@ -89,6 +95,22 @@ def test_dense_steps_equal_autograds_with_every_loss(train: dict[str, object], t
     torch.testing.assert_close(dense, plain, rtol=1e-4, atol=2e-5)
 
 
+@dataclass(frozen=True)
+class Numbers:
+    schema: Schema
+    split: Split
+
+
+def plain_numbers() -> Numbers:
+    """64 rows of two numbers, of which none is missing: nothing is learned before the dense layers."""
+    random = np.random.default_rng(5)
+    rows = pl.DataFrame({"a": random.normal(size=64), "b": random.normal(size=64)})
+    rows = rows.with_columns(sum=pl.col("a") + pl.col("b"))
+    inputs = tuple(fit_column(name, "number", {}, rows[name]) for name in ("a", "b"))
+    schema = Schema(inputs, fit_column("sum", "number", {"missing": "drop", "indicator": False}, rows["sum"]))
+    return Numbers(schema, Split(schema.encode(rows), schema.encode_target(rows), np.arange(64)))
+
+
 def gradients_of(kind: type[Autograd] | type[Dense], network: Network, loss: Loss, batch: Batch) -> torch.Tensor:
     flat = FlatParameters(network)
     way: Gradients = kind(network, flat, loss, None, 64)
@@ -161,3 +183,42 @@ def test_dense_is_for_dense_networks_that_nobody_listens_to(tmp_path: Path) -> N
     table.head.register_forward_hook(lambda *_: None)
     assert not fits(table)
     assert isinstance(pictures, nn.Module)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_rows_that_were_made_ready_give_the_same_weights_to_the_last_bit(
+    precision: str, accumulate: int, tmp_path: Path
+) -> None:
+    data = plain_numbers()
+    asked = recipe(train={"batch_size": 10, "accumulate": accumulate, "epochs": 3}, design={"encoders": {"*": MLP}})
+    found = []
+    for made_ready in (True, False):
+        network = design(asked, data.schema)
+        plan = make_plan(asked.train, describe(network), 64, Advice())
+        engine = Engine(precision=precision, backward="dense")  # type: ignore[arg-type]
+        loop = make_loop(asked, network, data.split, data.split, plan, engine, tmp_path / f"{made_ready}")
+        with settled(engine), Quiet().task("train") as task:
+            loop.start()
+            assert loop.rows is not loop.training
+            loop.rows = loop.rows if made_ready else loop.training
+            loop.fit(task)
+        found.append(loop.flat.values.clone())
+    assert torch.equal(*found)
+    assert not torch.equal(found[0], FlatParameters(design(asked, data.schema)).values), "nothing was learnt"
+
+
+def test_rows_that_were_made_ready_are_told_under_their_own_names(tmp_path: Path) -> None:
+    data = plain_numbers()
+    asked = recipe(train={"batch_size": 10}, design={"encoders": {"*": MLP}})
+    network = design(asked, data.schema)
+    plan = make_plan(asked.train, describe(network), 64, Advice())
+    data.split.inputs["scalars"][7, 1] = np.nan
+    engine = Engine(precision="bf16", backward="dense")
+    loop = make_loop(asked, network, data.split, data.split, plan, engine, tmp_path)
+    with settled(engine), Quiet().task("train") as task:
+        loop.start()
+        with pytest.raises(NonFiniteLossError, match="scalars") as caught:
+            loop.fit(task)
+    assert caught.value.rows == (7,)
+    assert caught.value.origin == "input scalars"

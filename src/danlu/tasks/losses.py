@@ -244,10 +244,11 @@ class CrossEntropy:
         codes_B = target_B.long()
         log_p_BK = torch._log_softmax(scores_BK, 1, False)  # the kernels that autograd calls
         loss = torch._C._nn.nll_loss_nd(log_p_BK, codes_B, class_weights_K, _SUM, _NO_CLASS)  # type: ignore[arg-type]
-        share = loss.new_full((), 1 / float(divisor))
+        told = loss.item() / float(divisor)
+        share = loss.fill_(1 / float(divisor))
         by_log_p = torch.ops.aten.nll_loss_backward(share, log_p_BK, codes_B, class_weights_K, _SUM, _NO_CLASS, loss)
         gradient_BK = torch._log_softmax_backward_data(by_log_p, log_p_BK, 1, log_p_BK.dtype)
-        return loss.item() / float(divisor), gradient_BK
+        return told, gradient_BK
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -180,6 +180,7 @@ class Dense:
     ) -> None:
         self.network, self.flat, self.loss = network, flat, loss
         self.class_weights, self.part_rows, self.sharing = class_weights, part_rows, sharing
+        self.row_weights = row_weights(loss, class_weights)
         (encoder,) = network.encoders
         assert isinstance(encoder, MlpEncoder)
         self.encoder, self.embeds = encoder, encoder.embeds
@@ -211,10 +212,10 @@ class Dense:
         if self.embeds:
             self.flat.gradients.zero_()
         if len(batch.rows) <= self.part_rows and self.sharing is None:
-            total = self._part(batch, step_weight(batch, row_weights(self.loss, self.class_weights)), more=False)
+            total = self._part(batch, step_weight(batch, self.row_weights), more=False)
         else:
             total = 0.0
-            parts = passes(batch, row_weights(self.loss, self.class_weights), self.part_rows, self.sharing)
+            parts = passes(batch, self.row_weights, self.part_rows, self.sharing)
             for place, (part, divisor) in enumerate(parts):
                 total += self._part(part, divisor, more=place > 0)
                 if self.sharing is None and not math.isfinite(total):
@@ -249,21 +250,22 @@ class Chain:
     """The stages of a network's dense layers for batches of one size."""
 
     def __init__(self, network: Network, encoder: MlpEncoder, num_rows: int, *, embeds: bool) -> None:
-        self.stages = list(_stages(network, encoder, num_rows, first=not embeds))
-        first = next(place for place, stage in enumerate(self.stages) if isinstance(stage, LinearStage))
-        self.reversed = self.stages[0 if embeds else first :][::-1]
+        stages = list(_stages(network, encoder, num_rows, first=not embeds))
+        first = next(place for place, stage in enumerate(stages) if isinstance(stage, LinearStage))
+        self.forwards = [stage.forward for stage in stages]
+        self.backwards = [stage.backward for stage in stages[0 if embeds else first :][::-1]]
 
     def forward(self, values: Tensor) -> Tensor:
         """(B, in_dim) → (B, K) scores."""
-        for stage in self.stages:
-            values = stage.forward(values)
+        for forward in self.forwards:
+            values = forward(values)
         return values
 
     def backward(self, gradient: Tensor | None, *, more: bool) -> Tensor | None:
         """(B, K) → (B, in_dim), or None where nobody asks for it."""
-        for stage in self.reversed:
+        for backward in self.backwards:
             assert gradient is not None
-            gradient = stage.backward(gradient, more=more)
+            gradient = backward(gradient, more=more)
         return gradient
 
 
