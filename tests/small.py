@@ -18,7 +18,7 @@ def frame(num_rows: int = 96, seed: int = 0) -> pl.DataFrame:
     """A table with a number (some missing), a category, a boolean, a picture, a series, tokens, and targets.
 
     Series have two channels; they and tokens are of several lengths, and some rows have none. Of the targets, `labels`
-    are sets and `tags` are of the words.
+    are sets and `tags` are of the words. `reply` has the words' values in other rows.
     """
     random = np.random.default_rng(seed)
     x = random.normal(size=num_rows)
@@ -40,7 +40,11 @@ def frame(num_rows: int = 96, seed: int = 0) -> pl.DataFrame:
             "labels": np.select([size > 1, size > 0], ["big|huge", "big"], "|"),
             "levels": size,
         }
-    ).with_columns(tags=pl.col("words").str.replace_many({"up": "B-up", "down": "B-down", "flat": "O"}))
+    ).with_columns(
+        tags=pl.col("words").str.replace_many({"up": "B-up", "down": "B-down", "flat": "O"}),
+        reply=pl.col("words").reverse(),
+        pair=pl.int_range(pl.len()),
+    )
 
 
 def _series(x: np.ndarray, random: np.random.Generator) -> pl.Series:
@@ -70,6 +74,7 @@ TARGETS: Mapping[str, tuple[str, dict[str, object]]] = {
     "labels": ("set", {"missing": "drop"}),
     "levels": ("number", {"missing": "drop", "indicator": False, "quantiles": [0.1, 0.5, 0.9]}),
     "tags": ("tags", {}),
+    "pair": ("pair", {"first": "words", "second": "load", "width": 6}),
 }
 
 
@@ -84,6 +89,7 @@ def schema(
         "photo": "image",
         "load": "series",
         "words": "tokens",
+        "reply": "tokens",
     }
     columns = tuple(fit_column(name, types[name], {}, rows[name]) for name in inputs)
     kind, options = TARGETS[target]
@@ -107,7 +113,7 @@ def prepared(
 
 
 def recipe(**sections: object) -> Recipe:
-    """A recipe of which only the sections matter. Tables have a perceptron, which is quick, unless it says otherwise."""
+    """A recipe of which only the sections matter; tables have a perceptron, which is quick, unless they say more."""
     design = sections.get("design", {})
     assert isinstance(design, dict)
     encoders = design.get("encoders", {})

@@ -40,6 +40,7 @@ CATALOG: dict[str, dict[str, str]] = {
         "text": "danlu.columns.text:Text",
         "set": "danlu.columns.sets:Set",
         "tags": "danlu.columns.tags:Tags",
+        "pair": "danlu.columns.pair:Pair",
         "ignore": "danlu.columns.ignore:Ignore",
     },
     "fillers": {
@@ -62,6 +63,7 @@ CATALOG: dict[str, dict[str, str]] = {
         "quantiles": "danlu.tasks.quantiles:Quantiles",
         "multilabel": "danlu.tasks.multilabel:MultiLabel",
         "tagging": "danlu.tasks.tagging:Tagging",
+        "contrastive": "danlu.tasks.contrastive:Contrastive",
     },
     "losses": {
         "mse": "danlu.tasks.losses:Mse",
@@ -74,6 +76,7 @@ CATALOG: dict[str, dict[str, str]] = {
         "brier": "danlu.tasks.brier:Brier",
         "binary_cross_entropy": "danlu.tasks.joint_losses:BinaryCrossEntropy",
         "tag_cross_entropy": "danlu.tasks.joint_losses:TagCrossEntropy",
+        "info_nce": "danlu.tasks.joint_losses:InfoNce",
     },
     "encoders": {
         "mlp": "danlu.design.encoders.mlp:Mlp",
@@ -104,6 +107,7 @@ CATALOG: dict[str, dict[str, str]] = {
         "attention": "danlu.design.fusion.attention:Attention",
         "tokens": "danlu.design.fusion.tokens:Tokens",
         "pair": "danlu.design.fusion.pair:Pair",
+        "towers": "danlu.design.fusion.towers:Towers",
     },
     "heads": {
         "default": "danlu.design.heads.vector:VectorHead",
@@ -113,6 +117,7 @@ CATALOG: dict[str, dict[str, str]] = {
         "multilabel": "danlu.design.heads.vector:MultiLabelHead",
         "quantiles": "danlu.design.heads.quantiles:QuantileHead",
         "tagging": "danlu.design.heads.tagging:TaggingHead",
+        "contrastive": "danlu.design.heads.contrastive:ContrastiveHead",
     },
     "optimizers": {
         "auto": "danlu.train.optimizers:Auto",
@@ -183,6 +188,10 @@ CATALOG: dict[str, dict[str, str]] = {
         "pinball": "danlu.evaluate.quantile_metrics:Pinball",
         "coverage": "danlu.evaluate.quantile_metrics:Coverage",
         "interval_width": "danlu.evaluate.quantile_metrics:IntervalWidth",
+        "recall_at_1": "danlu.evaluate.pair_metrics:RecallAt1",
+        "recall_at_5": "danlu.evaluate.pair_metrics:RecallAt5",
+        "recall_at_10": "danlu.evaluate.pair_metrics:RecallAt10",
+        "median_rank": "danlu.evaluate.pair_metrics:MedianRank",
     },
     "variants": {
         "int8_dynamic": "danlu.compress.quantize:Int8Dynamic",

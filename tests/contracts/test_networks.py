@@ -56,7 +56,8 @@ SMALL: Mapping[str, Sequence[Any]] = {
 }
 ELSEWHERE = ("pretrained",)  # needs a checkpoint: tests/unit/design/test_pretrained.py
 ENCODERS = tuple(name for name in catalog.names("encoders") if name not in ELSEWHERE)
-FUSIONS = tuple(name for name in catalog.names("fusions") if name != "tokens")  # that one comes with its task
+OWN = ("tokens", "towers", "pair")  # fusions that come with a task, or with columns that share an encoder
+FUSIONS = tuple(name for name in catalog.names("fusions") if name not in OWN)
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,8 @@ def of_encoder(name: str) -> Case:
 
 
 def of_target(target: str, head: str = "default") -> Case:
-    encoders = (("words", "tagger"),) if target == "tags" else (("x", "mlp"), ("city", "mlp"))
+    own = {"tags": (("words", "tagger"),), "pair": (("load", "lstm"), ("words", "lstm"))}
+    encoders = own.get(target, (("x", "mlp"), ("city", "mlp")))
     return Case(f"{target}-{head}", encoders, target, head=head)
 
 
@@ -110,6 +112,7 @@ CASES = {
         *(of_encoder(name) for name in ENCODERS),
         *(of_target(name) for name in TARGETS),
         *(of_fusion(name) for name in FUSIONS),
+        Case("shared", (("words", "lstm"), ("x", "mlp"), ("reply", "lstm")), fusion="pair"),
     ]
 }
 
@@ -130,7 +133,9 @@ def built_of(case: Case) -> Network:
         fusion["modality_dropout"] = 0.3
     if case.fusion == "attention":
         encoders["words"]["pooling"] = "none"
-    return design(recipe(design={"encoders": encoders, "fusion": fusion, "head": case.head}), fitted(case))
+    share = [["words", "reply"]] if case.fusion == "pair" else []
+    section = {"encoders": encoders, "share": share, "fusion": fusion, "head": case.head}
+    return design(recipe(design=section), fitted(case))
 
 
 @cache

@@ -11,7 +11,8 @@ from torch.nn import functional
 
 from danlu.columns.column import fit_column
 from danlu.design.layers.rising import Rising
-from danlu.tasks.joint_losses import BinaryCrossEntropy, TagCrossEntropy
+from danlu.design.layers.towers import UnitVectors
+from danlu.tasks.joint_losses import BinaryCrossEntropy, InfoNce, TagCrossEntropy
 from danlu.tasks.losses import Loss, Quantile, row_weights
 from danlu.tasks.task import task_for
 
@@ -20,6 +21,7 @@ LOGITS = torch.randn(5, 3, generator=generator).double()
 LABELS = torch.tensor([[1, 0, 0], [0, 0, 0], [1, 1, 1], [0, 1, 0], [0, 0, 1]]).float()
 TOKENS = torch.randn(3, 4, 3, generator=generator).double()
 TAGS = torch.tensor([[0, 2, 1, 0], [1, 1, -1, -1], [2, -2, -1, -1]])
+NOTHING = torch.zeros(4)
 WEIGHTS = torch.tensor([0.5, 1.0, 3.0]).double()
 
 
@@ -76,3 +78,17 @@ def test_rising_numbers_rise_and_are_sums_of_steps(count: int) -> None:
         own = steps[:, middle + 1 : place + 1].sum(1) - steps[:, place:middle].sum(1)
         torch.testing.assert_close(found[:, place], given[:, middle] + own)
     assert np.isfinite(found.numpy()).all()
+
+
+def test_info_nce_finds_partners_among_all_of_a_batch() -> None:
+    loss, vectors = InfoNce(), torch.randn(4, 2, 3, generator=generator).double()
+    products = vectors[:, 0] @ vectors[:, 1].T
+    expected = -(products.log_softmax(1).diagonal() + products.log_softmax(0).diagonal()).mean() / 2
+    torch.testing.assert_close(loss.value(vectors, NOTHING, None), expected)
+    torch.testing.assert_close(loss.value(vectors, NOTHING, None, "sum") / 4, expected)
+    assert gradcheck(lambda x: loss.value(x, NOTHING, None), (vectors.requires_grad_(),))
+
+
+def test_unit_vectors_have_the_temperature_in_their_products() -> None:
+    found = UnitVectors(0.25)(torch.randn(4, 2, 3, generator=generator))
+    torch.testing.assert_close(found.square().sum(-1), torch.full((4, 2), 4.0))

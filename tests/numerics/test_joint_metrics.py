@@ -7,6 +7,7 @@ import pytest
 from sklearn import metrics as reference
 
 from danlu.columns.entities import Grammar
+from danlu.evaluate.pair_metrics import ranks
 from danlu.evaluate.score import metric
 from danlu.tasks.task import Answers
 
@@ -100,3 +101,17 @@ def test_quantiles() -> None:
     assert metric("coverage")(truth, answers) == np.mean((found[:, 0] <= truth) & (truth <= found[:, 2]))
     assert metric("interval_width")(truth, answers) == pytest.approx(np.mean(found[:, 2] - found[:, 0]))
     assert metric("mae")(truth, answers) == pytest.approx(np.mean(np.abs(truth - found[:, 1])))
+
+
+def test_pairs_are_ranked_among_all_rows_in_both_directions() -> None:
+    first = np.eye(4)[[0, 1, 2, 2]]
+    second = np.eye(4)[[0, 1, 2, 3]]
+    answers = Answers(np.stack([first, second], axis=1))
+    # By the first vector: 1, 1, 1, and the last is equal to two others below one that is nearer: 2 to 4, so 3.
+    # By the second: 1, 1, the third has an equal at its place: 1.5, and the last is equal to all: 2.5.
+    assert ranks(answers).tolist() == [[1, 1, 1, 3], [1, 1, 1.5, 2.5]]
+    truth = np.arange(4)
+    assert metric("recall_at_1")(truth, answers) == pytest.approx((3 / 4 + 2 / 4) / 2)
+    assert metric("recall_at_5")(truth, answers) == 1.0
+    assert metric("median_rank")(truth, answers) == 1.0
+    assert metric("median_rank")(truth, answers, np.array([0, 0, 0, 1.0])) == 2.5

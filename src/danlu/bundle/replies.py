@@ -75,8 +75,8 @@ def _entities(schema: Schema, answers: Answers, grammar: Grammar, rows: pl.DataF
 
 def pair_names(schema: Schema) -> tuple[str, str]:
     """The two columns whose embeddings a contrastive network gives."""
-    first, second = schema.target.options["columns"]
-    return first, second
+    options = schema.target.options
+    return options["first"], options["second"]
 
 
 def reply_objects(task: Task, schema: Schema, answers: Answers, rows: pl.DataFrame) -> list[Reply]:

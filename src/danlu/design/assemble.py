@@ -16,6 +16,7 @@ from danlu.design.choose import choose
 from danlu.design.ensemble import ensemble
 from danlu.design.layers.mean_answer import MeanAnswer
 from danlu.design.layers.missing import MissingToken
+from danlu.design.layers.shared import SharedEncoder
 from danlu.design.link import LINKS
 from danlu.design.network import Network
 from danlu.recipe.schema import Recipe
@@ -40,7 +41,7 @@ def assemble(description: Mapping[str, Any], schema: Schema, *, seed: int = 0) -
     task = task_for(schema.target)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "weights"))
-        encoders = [_encoder(part, schema) for part in description["encoders"]]
+        encoders = _encoders(description, schema)
         fusion = _build("fusions", description["fusion"]).build([encoder.width for encoder in encoders])
         options = _build("heads", description["head"])
         counts = [encoder.num_members for encoder in encoders if hasattr(encoder, "num_members")]
@@ -59,6 +60,17 @@ def _build(family: str, part: Mapping[str, Any]) -> Any:
     return registry.build(
         catalog.find(family, part["name"]), {k: v for k, v in part.items() if k not in ("name", "columns")}
     )
+
+
+def _encoders(description: Mapping[str, Any], schema: Schema) -> list[Any]:
+    """Every encoder; columns that share one have the first one's, which reads their input in its stead."""
+    first = {name: group[0] for group in description.get("share", ()) for name in group[1:]}
+    made: dict[str, Any] = {}
+    for part in description["encoders"]:
+        made.setdefault(part["columns"][0], _encoder(part, schema) if part["columns"][0] not in first else None)
+    for name, owner in first.items():
+        made[name] = SharedEncoder(made[owner], schema.column_slots[owner], schema.column_slots[name])
+    return [made[part["columns"][0]] for part in description["encoders"]]
 
 
 def _encoder(part: Mapping[str, Any], schema: Schema) -> Any:

@@ -89,7 +89,7 @@ def _description(section: Design, schema: Schema, task: Task) -> dict[str, Any]:
         hint = "take it out; it is for pictures, sounds, texts, series and tokens that may be missing"
         faults.append(Fault(path="design.fusion.modality_dropout", message=message, hint=hint))
     _check_fusion(section, tagged, faults, is_pair=pair is not None)
-    for name in pair["columns"] if pair is not None else ():
+    for name in (pair["first"], pair["second"]) if pair is not None else ():
         if name not in groups:
             faults.append(Fault(path="data.pair", message=f"names {name}, which is not used", hint="give it a type"))
     if faults:
@@ -139,7 +139,7 @@ def _fusion(
     """The recipe's fusion; where tokens are tagged, the one that keeps them apart."""
     if pair is not None:
         columns = [one["columns"][0] for one in encoders]
-        return _whole("fusions", "towers", {"first": columns.index(pair["columns"][0]), "width": pair["width"]})
+        return _whole("fusions", "towers", {"first": columns.index(pair["first"]), "width": pair["width"]})
     if section.fusion.name == "pair":
         columns = [one["columns"][0] for one in encoders]
         first, second = (columns.index(name) for name in section.share[0])

@@ -55,4 +55,28 @@ class LogLink(nn.Module):
         return (encoded_B * self.spread + self.center).clamp(min=0)
 
 
-LINKS = {"log": LogLink}
+class UnitLink(nn.Module):
+    """Scores that are vectors times a learned number; outputs are the vectors, of length 1.
+
+    Args:
+        task: of any kind.
+    """
+
+    start: Tensor
+
+    def __init__(self, task: Task) -> None:
+        super().__init__()
+        self.register_buffer("start", torch.zeros(()), persistent=False)
+
+    def forward(self, scores_B2D: Tensor) -> Tensor:
+        """(B, 2, D) → (B, 2, D)."""
+        length_B2 = scores_B2D.square().sum(-1, keepdim=True).clamp(min=1e-24).sqrt()
+        found: Tensor = scores_B2D / length_B2
+        return found
+
+    def counts(self, encoded_B: Tensor) -> Tensor:
+        """(B,) the target as it is."""
+        return encoded_B
+
+
+LINKS: dict[str, type[LogLink] | type[UnitLink]] = {"log": LogLink, "unit": UnitLink}

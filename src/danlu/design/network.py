@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from danlu.columns.schema import Schema, Slot
 from danlu.design.layers.mean_answer import MeanAnswer
-from danlu.design.link import LogLink
+from danlu.design.link import LogLink, UnitLink
 from danlu.tasks.task import Task
 
 
@@ -87,7 +87,7 @@ class Network(nn.Module):
         encoders: Sequence[nn.Module],
         fusion: nn.Module,
         head: nn.Module,
-        link: LogLink | None = None,
+        link: LogLink | UnitLink | None = None,
         members: MeanAnswer | None = None,
         missing: Mapping[str, nn.Module] | None = None,
         description: Mapping[str, Any],

@@ -34,10 +34,14 @@ METRICS = {
     "pinball": "Pinball loss",
     "coverage": "Coverage of the interval",
     "interval_width": "Width of the interval",
+    "recall_at_1": "Recall at 1",
+    "recall_at_5": "Recall at 5",
+    "recall_at_10": "Recall at 10",
+    "median_rank": "Median rank",
     "latency_ms": "Latency, ms",
     "size_mb": "Size, MB",
 }
-_UNBOUNDED = ("log_loss", "mse", "mae", "pinball", "interval_width", "latency_ms", "size_mb")
+_UNBOUNDED = ("log_loss", "mse", "mae", "pinball", "interval_width", "median_rank", "latency_ms", "size_mb")
 _BOUNDED = tuple(name for name in METRICS if name not in _UNBOUNDED)
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 BASELINES = {"majority": "Most frequent class", "boosting": "Boosted trees"}

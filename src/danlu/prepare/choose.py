@@ -114,6 +114,8 @@ def said_of(name: str, recipe: Recipe) -> ColumnRecipe:
     by = recipe.prepare.split.by
     if isinstance(by, SplitBy) and name in (by.group, by.column) and said.type is None and name != recipe.data.target:
         return ColumnRecipe(type="ignore")
+    if recipe.data.pair and name not in (*recipe.data.pair, recipe.data.target):
+        return ColumnRecipe(type="ignore")
     if name == recipe.data.target and (options := told_target(recipe)):
         return ColumnRecipe(type=said.type, options={**options, **said.options})
     return said
@@ -166,7 +168,7 @@ def check_target(target: Chosen) -> None:
                 where=f"column {target.name}",
                 hint=f"take {option} out",
             )
-    if target.type in ("image", "audio", "series", "tokens"):
+    if target.type in ("image", "audio", "series", "text", "tokens"):
         raise DataError(
             f"the target {target.name} is of type {target.type}, which cannot be predicted yet",
             where=f"column {target.name}",
@@ -185,13 +187,13 @@ def check_target(target: Chosen) -> None:
 def check_roles(chosen: Mapping[str, Chosen], target: str) -> None:
     """Raise DataError where an input has a type or an option that only a target can have."""
     for name, one in chosen.items():
-        if name == target or not (one.type == "tags" or one.options.get("quantiles")):
+        if name == target or not (one.type in ("tags", "pair") or one.options.get("quantiles")):
             continue
-        what = "of type tags" if one.type == "tags" else "to be answered in quantiles"
+        what = "to be answered in quantiles" if one.options.get("quantiles") else f"of type {one.type}"
         raise DataError(
             f"{name} is {what}, which only the target can be; that is {target}",
             where=f"data.columns.{name}",
-            hint="make it tokens, or ignore" if one.type == "tags" else "take its option quantiles out",
+            hint="take its option quantiles out" if one.options.get("quantiles") else "make it tokens, or ignore",
         )
 
 
@@ -201,6 +203,8 @@ def check_names(frame: Frame, recipe: Recipe) -> None:
     by = recipe.prepare.split.by
     if isinstance(by, SplitBy):
         said["prepare.split.by"] = list(by.names)
+    if recipe.data.pair:
+        said["data.pair"] = list(recipe.data.pair)
     absent = [(option, name) for option, names in said.items() for name in names if name not in frame.columns]
     if not absent:
         return
@@ -285,7 +289,8 @@ def needing(design: Design) -> dict[str, Any]:
     choices = {key: one for key, one in design.encoders.items() if isinstance(one, Choice)}
     encoders = {key: [one.name, one.options] for key, one in choices.items() if _needs_options(one)}
     drops = bool(design.fusion.options.get("modality_dropout"))
-    return {"encoders": encoders} | ({"modality_dropout": True} if drops else {})
+    found = {"encoders": encoders} | ({"modality_dropout": True} if drops else {})
+    return found | ({"share": design.share} if design.share else {})
 
 
 def _first_place(column: Column, values: pl.Series) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 from safetensors.numpy import load_file, save
 
+from danlu.base.errors import RecipeError
 from danlu.base.files import fingerprint, read_json, write_bytes, write_json
 from danlu.base.progress import Progress
 from danlu.base.threads import in_turn
@@ -63,28 +64,60 @@ class Beside:
         target: what inputs that learn from the target are given; None where none does.
         training: (N,) int64, a training row's number in the source, -1 for all other rows; None likewise.
         key: JSON-able, changes with the target as it is taught.
+        shared: column → all columns that are learned as one with it, where there are any.
     """
 
     fillers: tuple[FittedFiller, ...]
     target: TargetRows | None
     training: np.ndarray | None
     key: Any
+    shared: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def key_of(self, one: Chosen) -> list[Any]:
         """JSON-able, changes with what an input is filled and taught by."""
         own = [[filler.name, dict(filler.options)] for filler in self.fillers if one.name in filler.filler.columns]
-        return [own, self.key if learns_from_target(one.column) else None]
+        return [own, self.key if learns_from_target(one.column) else None, list(self.shared.get(one.name, ()))]
 
 
 def fit_beside(looked: Looked, target: FittedColumn, recipe: Recipe) -> Beside:
-    """The recipe's fillers, and the training rows' target where an input learns from it. Raises DataError."""
+    """The recipe's fillers, what is learned as one, and the training rows' target where an input learns from it.
+
+    Raises:
+        DataError: there is nothing to learn from.
+        RecipeError: columns that are to be learned as one are not alike.
+    """
     fillers = fit_fillers(recipe, looked.chosen, looked.inputs, pl.Series(looked.is_train))
+    shared = _shared(looked, recipe)
     if not any(learns_from_target(looked.chosen[name].column) for name in looked.inputs):
-        return Beside(fillers, None, None, None)
+        return Beside(fillers, None, None, None, shared)
     values = looked.target.filter(pl.Series(looked.is_train))
     taught = target_rows(target, values, looked.rows[looked.is_train], recipe.seed)
     key = [target.type, dict(target.options), recipe.seed]
-    return Beside(fillers, taught, np.where(looked.is_train, looked.rows, -1), key)
+    return Beside(fillers, taught, np.where(looked.is_train, looked.rows, -1), key, shared)
+
+
+def _shared(looked: Looked, recipe: Recipe) -> dict[str, tuple[str, ...]]:
+    """Column → all columns of its group in `design.share`."""
+    found: dict[str, tuple[str, ...]] = {}
+    faults = []
+    for place, group in enumerate(recipe.design.share):
+        found |= dict.fromkeys(group, tuple(group))
+        unknown = [name for name in group if name not in looked.inputs]
+        kinds = [(looked.chosen[name].type, dict(looked.chosen[name].options)) for name in group if name not in unknown]
+        if unknown:
+            message, hint = f"names {unknown[0]}, which is no input", f"name some of {', '.join(looked.inputs)}"
+        elif not _is_large(looked.chosen[group[0]]):
+            message = f"names {group[0]}, which is of type {kinds[0][0]}"
+            hint = "share columns of texts, tokens, series, sounds or pictures"
+        elif any(one != kinds[0] for one in kinds[1:]):
+            message = f"names {', '.join(group)}, which differ in their type or options"
+            hint = "give them the same in data.columns"
+        else:
+            continue
+        faults.append(recipe.fault(("design", "share", place), message, hint))
+    if faults:
+        raise RecipeError(faults)
+    return found
 
 
 def fit_columns(
@@ -129,12 +162,14 @@ def fit_columns(
 
 def _is_large(one: Chosen) -> bool:
     """Whether rows are large once they are encoded: they are then written as they are made, and not held."""
-    return one.type in ("image", "audio", "series", "tokens")
+    return one.type in ("image", "audio", "series", "text", "tokens")
 
 
 def fit_column(one: Chosen, looked: Looked, beside: Beside | None) -> FittedColumn:
     """A column with what its training rows teach; the target has nothing beside it. Raises DataError."""
-    values = looked.values(one.name).filter(pl.Series(looked.is_train))
+    names = (one.name,) if beside is None else beside.shared.get(one.name, (one.name,))
+    train = pl.Series(looked.is_train)
+    values = pl.concat([looked.values(name).filter(train).alias(one.name) for name in names])
     if beside is not None and beside.target is not None and learns_from_target(one.column):
         return FittedColumn(one.name, one.type, one.options, one.column.fit_with_target(values, beside.target))
     return FittedColumn(one.name, one.type, one.options, one.column.fit(values))
@@ -157,10 +192,10 @@ def _encoded(one: Chosen, looked: Looked, beside: Beside | None, known: FittedCo
             found = fitted.column.encode(some[one.name], fitted.state)
         else:
             found = encode_column(fitted, beside.fillers, some, None if training is None else training[start:stop])
-        for field, array in found.items():
-            if field not in arrays:
-                arrays[field] = np.empty((count, *array.shape[1:]), array.dtype)
-            arrays[field][start:stop] = array
+        for part, array in found.items():
+            if part not in arrays:
+                arrays[part] = np.empty((count, *array.shape[1:]), array.dtype)
+            arrays[part][start:stop] = array
     return EncodedColumn(fitted, arrays)
 
 

@@ -118,7 +118,8 @@ def _strata(target: pl.Series) -> tuple[np.ndarray, bool]:
 
 def _rarest(target: pl.Series) -> np.ndarray:
     """The rarest value in each row's list, 0 … S-1 with none before them: every split then has its share of each."""
-    rows = pl.DataFrame({"row": np.arange(len(target)), "value": target}).explode("value", empty_as_null=True, keep_nulls=True).unique()
+    rows = pl.DataFrame({"row": np.arange(len(target)), "value": target})
+    rows = rows.explode("value", empty_as_null=True, keep_nulls=True).unique()
     rows = rows.with_columns(pl.len().over("value").alias("count"), pl.col("value").rank("dense").alias("place"))
     rarest = rows.sort(["row", "count", "place"], nulls_last=True).group_by("row", maintain_order=True).first()
     return np.unique(rarest["place"].fill_null(0).to_numpy(), return_inverse=True)[1]

@@ -112,6 +112,12 @@ class Join(Section):
     ship: bool = False
 
 
+def _target_or_pair(schema: dict[str, Any]) -> None:
+    """A recipe has one of the two."""
+    schema["required"] = [name for name in schema.get("required", ()) if name != "target"]
+    schema["anyOf"] = [{"required": ["target"]}, {"required": ["pair"]}]
+
+
 class Data(Section):
     """Where the rows are, what to predict, and what differs from what is inferred.
 
@@ -138,6 +144,8 @@ class Data(Section):
         missing_values: texts that stand for a missing value, besides blanks.
         columns: column name → its type, or its type and options; only what differs from what is inferred.
     """
+
+    model_config = ConfigDict(json_schema_extra=_target_or_pair)
 
     source: Rows = None
     train: Rows = None
@@ -186,9 +194,10 @@ def _with_pair(given: Any) -> tuple[Any, Faults]:
         faults.append((("target",), target, wrong(message, "keep one")))
     if pair[0] == pair[1]:
         faults.append((("pair",), pair, wrong(f"names {pair[0]} twice", "name two columns")))
-    if not isinstance(columns, Mapping) or name in columns:
+    said = columns.get(name, {}) if isinstance(columns, Mapping) else None
+    if not isinstance(said, Mapping):
         return {**given, "target": target}, faults
-    own = {"type": "pair", "columns": list(pair)}
+    own = {"type": "pair", "first": pair[0], "second": pair[1], **said}
     return {**given, "target": target, "columns": {**columns, name: own}}, faults
 
 

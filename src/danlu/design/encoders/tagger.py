@@ -52,7 +52,7 @@ class Tagger:
             epochs=12,
             batch_size=32,
             clip_norm=1.0,
-            patience=4,
+            patience=12,  # at first no entity is whole, and nothing seems to get better
         )
 
     def build(self, slots: Sequence[Slot]) -> nn.Module:
