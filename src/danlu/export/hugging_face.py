@@ -2,9 +2,9 @@
 
 | encoder | architecture there |
 |---|---|
-| `transformer` over tokens | `esm`: norms first, learned positions, every token sees all others |
-| the same with norms behind, `norm: post` | `bert`, without its pooler |
-| the same with norms first, `causal` | `gpt2` with the activation `gelu` |
+| `transformer` over tokens, `norm: post` | `bert`, without its pooler |
+| `transformer` over tokens, `norm: pre` | `esm`, its positions learned or rotary |
+| the same with learned positions, `causal` | `gpt2` with the activation `gelu` |
 | `vit` with a class token | `vit`, without its pooler |
 | `resnet` with the large stem | `resnet` |
 | `pretrained` | the checkpoint's own, small matrices merged |
@@ -178,16 +178,17 @@ def _table(module: TransformerEncoder) -> Tensor:
 
 def _learned(module: TransformerEncoder) -> Tensor:
     """(T, D) the vectors of places."""
-    if type(module.positions) is not Positions:
-        raise _no_like("its positions are not learned", "set positions to learned")
+    if not isinstance(module.positions, Positions):
+        message = "transformers has no architecture with rotary positions and such blocks"
+        raise _no_like(message, "set positions to learned, or norm to pre without causal")
     return module.positions.weight
 
 
 def _transformer(module: TransformerEncoder) -> Layout:
     """ESM's encoder: embeddings without a norm, places counted from the padding's id on, norms first."""
-    blocks, table_VD, places_TD = _blocks(module), _table(module), _learned(module)
+    blocks, table_VD = _blocks(module), _table(module)
     padding, first = module.slot.field.padding, blocks[0]
-    offset = padding + 1
+    offset, is_learned = padding + 1, isinstance(module.positions, Positions)
     config = {
         "model_type": "esm",
         "architectures": ["EsmModel"],
@@ -196,8 +197,8 @@ def _transformer(module: TransformerEncoder) -> Layout:
         "num_hidden_layers": len(blocks),
         "num_attention_heads": first.attention.num_heads,
         "intermediate_size": first.expand.out_features,
-        "max_position_embeddings": len(places_TD) + offset,
-        "position_embedding_type": "absolute",
+        "max_position_embeddings": module.slot.field.shape[0] + offset,
+        "position_embedding_type": "absolute" if is_learned else "rotary",
         "layer_norm_eps": first.norm_1.eps,
         "hidden_dropout_prob": _dropout(first),
         "attention_probs_dropout_prob": 0.0,
@@ -209,11 +210,16 @@ def _transformer(module: TransformerEncoder) -> Layout:
     heads = len(blocks) * first.attention.num_heads
     weights: Weights = {
         "embeddings.word_embeddings.weight": table_VD,
-        "embeddings.position_embeddings.weight": torch.cat([places_TD.new_zeros(offset, module.width), places_TD]),
         # Of proteins' contacts, which nobody asks for here; the architecture has it all the same.
-        "contact_head.regression.weight": places_TD.new_zeros(1, heads),
-        "contact_head.regression.bias": places_TD.new_zeros(1),
+        "contact_head.regression.weight": table_VD.new_zeros(1, heads),
+        "contact_head.regression.bias": table_VD.new_zeros(1),
     }
+    if is_learned:
+        places_TD = torch.cat([table_VD.new_zeros(offset, module.width), _learned(module)])
+        weights["embeddings.position_embeddings.weight"] = places_TD
+    else:
+        head_dim = module.width // first.attention.num_heads
+        weights["rotary_embeddings.inv_freq"] = 10000.0 ** (-torch.arange(0, head_dim, 2) / head_dim)
     for place, block in enumerate(blocks):
         to = f"encoder.layer.{place}"
         _linear(weights, f"{to}.attention.LayerNorm", block.norm_1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,11 @@ def opened(folder: Path) -> Any:
 
 
 @slow
-@pytest.mark.parametrize("options", [{}, {"causal": True}, {"norm": "post"}], ids=["esm", "gpt2", "bert"])
+@pytest.mark.parametrize(
+    "options",
+    [{"norm": "post"}, {}, {"positions": "rotary"}, {"causal": True}],
+    ids=["bert", "esm", "esm-rotary", "gpt2"],
+)
 def test_a_transformer_is_opened_there_and_taken_up_again(options: dict[str, Any], tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers")
     network = text_network(**options, pooling="none")
@@ -96,7 +101,9 @@ def test_a_picture_encoder_is_opened_there_and_taken_up_again(name: str, tmp_pat
     from safetensors.torch import save_file
 
     slot = Slot("photo", PHOTO, "image_0")
-    ours: Any = PICTURES[name].build([slot]).eval()
+    with torch.random.fork_rng():
+        torch.manual_seed(4)
+        ours: Any = PICTURES[name].build([slot]).eval()
     if name == "vit":
         shaken(ours)
     found = layout(ours, PHOTO)
@@ -110,10 +117,11 @@ def test_a_picture_encoder_is_opened_there_and_taken_up_again(name: str, tmp_pat
         hidden = there(pixel_values=given).last_hidden_state
     expected = hidden[:, 0] if name == "vit" else hidden.mean((2, 3))
     values: Tensor = ours({"image_0": pixels}).values
-    torch.testing.assert_close(values, expected, atol=1e-5, rtol=1e-5)
+    within = 1e-5 * max(1.0, float(expected.abs().max()))  # what goes through 50 layers by chance grows large
+    torch.testing.assert_close(values, expected, atol=within, rtol=0)
     again: Any = Pretrained(checkpoint=str(tmp_path), pooling="first" if name == "vit" else "mean").build([slot])
     assert again.take(tmp_path) == []
-    torch.testing.assert_close(again.eval()({"image_0": pixels}).values, values, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(again.eval()({"image_0": pixels}).values, values, atol=within, rtol=0)
 
 
 @slow
@@ -168,6 +176,11 @@ def test_what_has_no_like_there_is_refused(tmp_path: Path) -> None:
     module = Transformer(width=16, num_heads=2).build([Slot("review", tokens, "tokens_0")])
     with pytest.raises(ExportError, match="no id for padding"):
         layout(module, tokens)
+    for options in ({"norm": "post", "causal": True}, {"norm": "post", "positions": "rotary"}):
+        slot = Slot("words", replace(tokens, padding=0), "tokens_0")
+        module = Transformer(width=16, num_heads=2, **options).build([slot])  # type: ignore[arg-type]
+        with pytest.raises(ExportError, match=r"it is causal|transformers has no architecture"):
+            layout(module, tokens)
     steps = Field("steps", "series", (8, 2))
     with pytest.raises(ExportError, match="takes a series"):
         layout(Transformer(width=16, num_heads=2).build([Slot("load", steps, "series_0")]), steps)
