@@ -98,8 +98,10 @@ def whole_processes(case: Case, bare: Path, *, rounds: int, epochs: int) -> Iter
                 "danlu run": [*danlu, "run", *given, str(folder / f"run{seed}")],
             }
             for what, command in commands.items():
+                load = os.getloadavg()[0]
                 done = used(command, cores=0, timeout_s=600)
                 row = {"whole": what, "case": case.name, "process_s": done.wall_s, "process_cpu_s": done.cpu_s}
+                row |= {"load": load}
                 row |= {"error": done.fault.strip().splitlines()[-1]} if done.fault else {}
                 if seed:  # the first is a warm-up: files are read from disk, Python compiles its modules
                     yield row
