@@ -115,3 +115,12 @@ def test_bins_are_the_piecewise_linear_encoding() -> None:
     expected_BE = through_BK @ layer.weight[0] + soft_B1 * layer.line[0] + layer.bias[0]
     torch.testing.assert_close(found_BSE[:, 0], expected_BE)
     assert (found_BSE[:, 1] == found_BSE[0, 1]).all()  # without edges a line alone
+
+
+def test_small_tables_get_a_short_schedule() -> None:
+    from danlu.design.advice import advice_for
+    from danlu.train.plan import auto_epochs
+
+    advice = advice_for(network("sold").description)
+    assert [auto_epochs(steps, steps * 32, 10_000, advice) for steps in (20, 400, 100_000)] == [30, 15, 5]
+    assert advice.optimizer.options["lr"] == 1e-3

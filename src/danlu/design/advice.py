@@ -35,22 +35,27 @@ class Advice:
         optimizer: with its whole options.
         schedule: with its whole options.
         epochs: passes over the training rows; None goes by `steps` and `operations`.
+        most_epochs: how many passes those may come to, on small data.
         steps: optimizer steps after which more do not help; by default those of small tables.
         operations: forward operations of all epochs; by default minutes, not hours, on two cores.
         batch_size: rows in a step; None goes by the number of rows.
         clip_norm: largest norm of all gradients together; None does not clip.
         patience: epochs without an improvement before the run stops.
+        best_from: share of the epochs that pass before weights may be the best ones: where few rows validate, they
+            choose an early epoch by luck.
         augment: what training rows are changed by, see `augmentation`.
     """
 
     optimizer: Choice = field(default_factory=partial(optimizer, "adamw"))
     schedule: Choice = field(default_factory=partial(schedule, "cosine"))
     epochs: int | None = None
+    most_epochs: int = 100
     steps: int = 6_000
     operations: float = 4e12
     batch_size: int | None = None
     clip_norm: float | None = None
     patience: int = 8
+    best_from: float = 0.0
     augment: tuple[Choice, ...] = ()
 
 
@@ -78,6 +83,7 @@ def advice_for(description: Mapping[str, Any]) -> Advice:
         steps=max(one.steps for one in told),
         operations=max(one.operations for one in told),
         patience=max(one.patience for one in told),
+        best_from=max(one.best_from for one in told),
         augment=_joined(told) if len(description["encoders"]) > 1 else first.augment,
     )
 
