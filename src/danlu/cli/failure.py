@@ -18,6 +18,7 @@ _EXTRAS = {
     **dict.fromkeys(("phonenumbers", "stdnum"), "privacy"),
     **dict.fromkeys(("mlflow", "sqlalchemy", "alembic"), "mlflow"),
     "PIL": "vision",
+    "tokenizers": "text",
 }
 
 

@@ -17,6 +17,7 @@ from danlu.columns.fault import no_values, wrong_dtype, wrong_option
 from danlu.columns.steps import flat, lengths, spread
 from danlu.columns.subwords import SPECIAL, read_subwords, train_subwords
 
+OWN = ("word", "character", "bpe", "wordpiece")  # tokenizers that come in no file
 PADDING, UNSEEN, _FIRST, _LAST = range(4)
 _RESERVED = len(SPECIAL)
 _WORDS, _PIECES = 30_000, 8_000  # values by default
@@ -172,7 +173,7 @@ class Text:
     @property
     def _is_own(self) -> bool:
         """Whether the tokenizer is none of a file."""
-        return self.tokenizer in ("word", "character", "bpe", "wordpiece")
+        return self.tokenizer in OWN
 
     def _cut(self, values: pl.Series) -> pl.Series:
         """(N,) lists of words or characters."""

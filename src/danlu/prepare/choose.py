@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -15,6 +16,7 @@ from danlu.base.errors import DataError, Fault, RecipeError, nearest
 from danlu.base.registry import build, validate
 from danlu.columns.column import Column, nulled
 from danlu.columns.inference import Inferred, infer
+from danlu.columns.text import OWN
 from danlu.prepare.columnar import Frame
 from danlu.prepare.prepared import Finding
 from danlu.recipe.components import Choice
@@ -118,7 +120,18 @@ def said_of(name: str, recipe: Recipe) -> ColumnRecipe:
         return ColumnRecipe(type="ignore")
     if name == recipe.data.target and (options := told_target(recipe)):
         return ColumnRecipe(type=said.type, options={**options, **said.options})
+    if file := tokenizer_file(said, recipe):
+        return said.model_copy(update={"options": {**said.options, "tokenizer": str(file)}})
     return said
+
+
+def tokenizer_file(said: ColumnRecipe, recipe: Recipe) -> Path | None:
+    """The file that a column's `tokenizer` names, from the recipe's folder on; None where it names none."""
+    named = said.options.get("tokenizer")
+    if not isinstance(named, str) or named in OWN:
+        return None
+    file = recipe.base / Path(named).expanduser()
+    return file if file.is_file() else None
 
 
 def told_target(recipe: Recipe) -> Mapping[str, Any]:

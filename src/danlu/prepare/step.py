@@ -20,7 +20,7 @@ import numpy as np
 import polars as pl
 from safetensors.numpy import load_file, save
 
-from danlu.base.files import code_version, fingerprint, read_json, write_bytes, write_json
+from danlu.base.files import code_version, fingerprint, hash_file, read_json, write_bytes, write_json
 from danlu.base.progress import Progress
 from danlu.base.runs import Run
 from danlu.columns.column import FittedColumn
@@ -29,7 +29,7 @@ from danlu.columns.masking import Masks
 from danlu.columns.schema import Schema
 from danlu.prepare import findings as reports
 from danlu.prepare.cache import cached, partial_folder
-from danlu.prepare.choose import needing, told_target
+from danlu.prepare.choose import needing, tokenizer_file, told_target
 from danlu.prepare.columnar import Columns
 from danlu.prepare.encode import write_raw, write_splits
 from danlu.prepare.filling import filled_findings
@@ -157,7 +157,14 @@ def _sections(recipe: Recipe) -> dict[str, Any]:
         "mask_key": mask_key(recipe),
         **needing(recipe.design),
         **({"told_target": dict(told)} if (told := told_target(recipe)) else {}),
+        **({"tokenizers": read} if (read := _tokenizers(recipe)) else {}),
     }
+
+
+def _tokenizers(recipe: Recipe) -> dict[str, str]:
+    """Column → hash of the tokenizer's file that the recipe names for it."""
+    files = {name: tokenizer_file(said, recipe) for name, said in recipe.data.columns.items()}
+    return {name: hash_file(file) for name, file in files.items() if file is not None}
 
 
 def _masks(recipe: Recipe, fitted: Sequence[FittedColumn]) -> Masks:

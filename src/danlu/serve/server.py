@@ -64,6 +64,8 @@ def serve(
     if any(column.type == "audio" for column in opened.schema.inputs):
         need("soundfile", "audio")
         need("soxr", "audio")
+    if any(column.type == "text" and column.state.tokenizer for column in opened.schema.inputs):  # type: ignore[attr-defined]
+        need("tokenizers", "text")
     if any("mojibake" in (column.options.get("repair") or ()) for column in opened.schema.inputs):
         need("ftfy", "serve")
     opened.session  # noqa: B018  a bundle that cannot be opened is said before the port is taken

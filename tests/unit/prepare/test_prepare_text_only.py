@@ -12,6 +12,7 @@ from danlu.base.errors import DataError
 from danlu.base.files import read_json
 from danlu.base.progress import Quiet
 from danlu.base.runs import Run
+from danlu.columns.column import fit_column
 from danlu.prepare.step import prepare
 from danlu.prepare.survey import survey
 from danlu.recipe.reading import recipe_from
@@ -43,6 +44,20 @@ def test_texts_are_used_and_what_they_tell_is_told(tmp_path: Path) -> None:
     keys = {one.key for one in found.findings}
     assert {"duplicate_rows", "conflicting_labels", "alike_texts:remark", "repeated_texts:remark"} <= keys
     assert "text:remark" not in keys
+
+
+def test_a_tokenizers_file_lies_beside_the_recipe_and_a_changed_one_is_read_again(tmp_path: Path) -> None:
+    pytest.importorskip("tokenizers")
+    (tmp_path / "there").mkdir()
+    found = []
+    for number, ends in enumerate((False, True)):
+        own = fit_column("remark", "text", {"tokenizer": "wordpiece", "ends": ends}, texts()["remark"])
+        (tmp_path / "there/own.json").write_text(own.state.tokenizer, encoding="utf-8")  # type: ignore[attr-defined]
+        columns = {"remark": {"type": "text", "tokenizer": "own.json"}}
+        given = {"data": {"source": texts(), "target": "label", "columns": columns}, "prepare": {"audit": False}}
+        prepared = prepare(recipe_from(given, base=tmp_path / "there"), Run(tmp_path / "runs" / f"x-000{number}"))
+        found.append(prepared.schema.inputs[0].fields[0].shape[0])
+    assert found[1] == found[0] + 2
 
 
 def test_a_run_ends_and_its_findings_are_kept(tmp_path: Path) -> None:
