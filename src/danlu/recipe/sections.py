@@ -130,8 +130,8 @@ class Data(Section):
         validation: validation rows, given as files.
         test: test rows, given as files.
         target: the column to predict.
-        pair: instead of a target, two columns whose values in one row belong together, such as `[title, photo]`: vectors
-            of both are learned, which are alike where the values belong together. No other column is used.
+        pair: instead of a target, two columns whose values in one row belong together, such as `[title, photo]`: of
+            both, vectors are learned which are alike where the values belong together. No other column is used.
         reader: how to read the source, where its name does not tell.
         join: side tables whose columns are added to the rows first. Rows to predict for bring those columns, unless
             the side table is shipped with the model.
