@@ -383,6 +383,8 @@ class Loop:
         """Keep the weights if they are the best so far; decide whether to stop."""
         at, early_stop = self.position, self.section.early_stop
         least = early_stop.min_delta if early_stop else 0.0
+        if at.epoch and at.epoch == self.plan.best_from:
+            at.best, at.kept = None, []  # those before it were kept for an end that comes early
         if at.best is None or watched < at.best - least:
             at.best, at.best_epoch, at.bad_epochs = watched, at.epoch, 0
         else:
@@ -390,7 +392,7 @@ class Loop:
         found = self.flat.weights() if isinstance(self.flat, ShardedParameters) else None
         if self.workers.rank == 0:
             self.checkpoints.keep_weights(at, watched, lambda: found or plain_weights(self.network))
-        waits = self.average is not None and not at.averaged
+        waits = (self.average is not None and not at.averaged) or at.epoch < self.plan.best_from
         patience = early_stop.patience if early_stop else math.inf
         at.stopped |= patience != "auto" and not waits and at.bad_epochs >= patience
 

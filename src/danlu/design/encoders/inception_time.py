@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from annotated_types import Ge, Le, Lt
 
 from danlu.columns.schema import Slot
-from danlu.design.advice import Advice, optimizer
+from danlu.design.advice import Advice, augmentation, optimizer
 
 if TYPE_CHECKING:
     from torch import nn
@@ -44,7 +44,14 @@ class InceptionTime:
 
         Measured on GunPoint, ItalyPowerDemand, BasicMotions and JapaneseVowels: docs/log.md 2026-11-22.
         """
-        return Advice(optimizer=optimizer("adamw", lr=1e-3, weight_decay=0.01), batch_size=16, steps=800, patience=100)
+        return Advice(
+            optimizer=optimizer("adamw", lr=1e-3, weight_decay=0.01),
+            batch_size=16,
+            steps=800,
+            patience=100,
+            best_from=0.6,
+            augment=(augmentation("mixup"),),
+        )
 
     def build(self, slots: Sequence[Slot]) -> nn.Module:
         """The module for one column."""

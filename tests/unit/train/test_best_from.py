@@ -1,0 +1,45 @@
+"""Weights of early epochs are not the best where an encoder advises so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from danlu.base.files import read_json
+from danlu.base.runs import Run
+from danlu.design import design
+from danlu.design.advice import Advice
+from danlu.design.description import Description
+from danlu.recipe.schema import Train
+from danlu.train import train
+from danlu.train.plan import make_plan
+from tests.small import prepared, recipe
+
+COSTS = Description((), 0, 10, 0.0, 32)
+
+
+def test_the_first_epoch_that_counts_is_a_share_of_all() -> None:
+    plan = make_plan(Train(epochs=10, device="cpu"), COSTS, 64, Advice(best_from=0.6))
+    assert plan.best_from == 6
+    assert make_plan(Train(epochs=1, device="cpu"), COSTS, 64, Advice(best_from=0.6)).best_from == 0
+
+
+def test_early_epochs_neither_win_nor_stop_a_training(tmp_path: Path) -> None:
+    small = {"name": "inception_time", "num_modules": 1, "filters": 2}
+    told = recipe(
+        design={"encoders": {"*": small}},
+        # Steps grow until they are far too large: what comes first is the best.
+        train={
+            "epochs": 10,
+            "optimizer": {"name": "sgd", "lr": 20.0},
+            "schedule": {"name": "constant", "warmup": 0.95},
+            "early_stop": {"patience": 2},
+            "augment": "none",
+        },
+    )
+    data = prepared(tmp_path / "data", "sold", ("load",))
+    trained = train(told, design(told, data.schema), data, Run(tmp_path / "run"))
+    losses = [row["log_loss"] for row in trained.history]
+    assert min(losses[:6]) < min(losses[6:]), "the test shows nothing"
+    assert trained.best_epoch == 6 + losses[6:].index(min(losses[6:]))
+    assert len(losses) >= 8
+    assert read_json(tmp_path / "run" / "train" / "history.json")[0]["epoch"] == 0
