@@ -63,7 +63,7 @@ class Processes:
             assert isinstance(module, FSDPModule)
             module.set_gradient_divide_factor(1.0)
             module.set_force_sum_reduction_for_comms(True)  # gloo can only add
-        register_fsdp_forward_method(network, "scores")
+        register_fsdp_forward_method(network, "member_scores")
 
 
 @contextmanager
