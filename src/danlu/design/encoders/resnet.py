@@ -47,7 +47,8 @@ class Resnet:
     Attributes:
         depth: layers with weights, the output layer included. 8 trains in minutes on a processor; 18, 34 and 50 are
             the best known of the published ones.
-        channels: of the first stage's 3 × 3 convolutions; none gives 64, or 16 for the depths 20 to 56 of CIFAR.
+        channels: of the first stage's 3 × 3 convolutions; none gives 64, or 16 for the depths 20 to 56 of CIFAR, or 32
+            for grey pictures at depth 8.
         stem: `large` is a 7 × 7 convolution with stride 2 and a max-pool, which leave a quarter of each side; `pooled`
             a 3 × 3 convolution and a max-pool, which leave half; `small` a 3 × 3 convolution, which leaves all. `auto`
             is large for pictures from 64 pixels on; below, pooled for depth 8, and else small.
@@ -66,9 +67,13 @@ class Resnet:
         """See `picture_advice`."""
         return picture_advice()
 
-    def first_channels(self) -> int:
-        """Channels of the first stage's 3 × 3 convolutions."""
-        return self.channels or (16 if self.depth in _THIN else 64)
+    def first_channels(self, slot: Slot) -> int:
+        """Channels of the first stage's 3 × 3 convolutions for this picture."""
+        if self.channels is not None:
+            return self.channels
+        if self.depth in _THIN:
+            return 16
+        return 32 if self.depth == 8 and slot.field.shape[2] == 1 else 64
 
     def stem_for(self, slot: Slot) -> str:
         """`small`, `pooled` or `large`."""

@@ -105,7 +105,7 @@ class ResnetEncoder(nn.Module):
         super().__init__()
         in_channels = slot.field.shape[2]
         depths, bottleneck = FORMS[options.depth]
-        channels = options.first_channels()
+        channels = options.first_channels(slot)
         widths = [channels * (_EXPANSION if bottleneck else 1) * 2**stage for stage in range(len(depths))]
         self.input, self.pooling, self.width = slot.input, options.pooling, widths[-1]
         self.pixels = Pixels(slot)
