@@ -95,3 +95,11 @@ def test_it_reaches_the_published_programs_accuracy(name: str, tmp_path: Path, r
 
 def test_every_classic_has_a_bound_but_the_one_that_needs_a_checkpoint() -> None:
     assert set(LEAST) == set(NAMES) - {"bert"}
+
+
+@pytest.mark.parametrize("page", ["classics.md", "classics.zh-CN.md"])
+def test_the_docs_show_each_recipe_as_it_is(page: str) -> None:
+    text = (RECIPES.parent.parent / "docs" / page).read_text(encoding="utf-8")
+    assert [
+        name for name in NAMES if f"```yaml\n{(RECIPES / f'{name}.yaml').read_text(encoding='utf-8')}```" not in text
+    ] == []
