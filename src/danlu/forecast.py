@@ -121,7 +121,8 @@ def _step_s(recipe: Recipe, network: Network, plan: Plan, engine: Engine) -> flo
     rows = plan.step_rows
     inputs = {spec.name: np.zeros((rows, *spec.shape), spec.dtype) for spec in network.schema.input_specs}
     (field,) = network.schema.target.fields
-    zeros = Split(inputs, np.zeros(rows, np.float32 if field.kind == "scalar" else np.int32), np.arange(rows))
+    target = np.zeros((rows, *field.shape), np.float32 if field.kind == "scalar" else np.int32)
+    zeros = Split(inputs, target, np.arange(rows))
     loop = make_loop(recipe, network, zeros, zeros, replace(plan, steps_per_epoch=1), engine, Path("nowhere"))
     order = row_order(zeros, seed=0, epoch=0, sampling=recipe.train.sampling)
     (batch,) = batches(zeros, order, step_rows=rows, device=plan.device)

@@ -68,7 +68,8 @@ def write_card(parts: CardParts) -> str:
 def _purpose(parts: CardParts) -> str:
     target = parts.prepared.schema.target.name
     labels = parts.prepared.schema.target.labels
-    classes = f": {_some(labels)}" if labels else " in the column's own unit"
+    is_pair = parts.scores.task == "contrastive"
+    classes = f": {_some(labels)}" if labels else "" if is_pair else " in the column's own unit"
     return f"Predicts **{_plain(target)}**, {_TASKS.get(parts.scores.task, parts.scores.task)}{classes}."
 
 

@@ -101,6 +101,14 @@ def propose(source: Any, target: str | None, base: Path) -> str:
     return "\n".join(lines) + "\n" + _tail(recipe, table, chosen[target], _masks(personal))
 
 
+_METRICS = {
+    "category": "accuracy, f1, roc_auc",
+    "boolean": "accuracy, f1, roc_auc",
+    "set": "f1_micro, subset_accuracy",
+    "tags": "entity_f1, token_accuracy",
+}
+
+
 def _own_target(table: Table) -> str:
     if table.target is None:
         names = ", ".join(table.held.columns[:20]) + (", …" if table.held.width > 20 else "")
@@ -118,15 +126,15 @@ def _masks(personal: Mapping[str, Recogniser]) -> str:
 
 def _tail(recipe: Recipe, table: Table, target: Chosen, mask: str) -> str:
     split = recipe.prepare.split
-    is_class = target.type in ("category", "boolean")
+    metrics = _METRICS.get(target.type, "r2, mae")
     return _TAIL.format(
         mask=mask,
         validation=split.validation,
         test=split.test,
         by=split.by,
         note="" if table.split is None else "    # the data's own split is used where it has one",
-        metrics="accuracy, f1, roc_auc" if is_class else "r2, mae",
-        metric="accuracy" if is_class else "r2",
+        metrics=metrics,
+        metric=metrics.partition(",")[0],
     )
 
 

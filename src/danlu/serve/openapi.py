@@ -179,6 +179,11 @@ def _property(column: FittedColumn) -> dict[str, Any]:
         return _file_property("a sound's file in base64 (never its path), or a list of numbers")
     if column.type != "text" and column.fields[0].kind in ("series", "tokens"):
         return _sequence_property(column)
+    if column.type == "set":
+        items = {"type": "array", "items": {"type": ["string", "integer", "null"]}}
+        between = column.options["separator"]
+        what = f"a set, as a list or a text with {between} between its values; null where it is missing"
+        return {"description": what, "anyOf": [items, {"type": ["string", "null"]}]}
     return {
         "description": f"a {column.type}; null where it is missing",
         "type": ["string", "number", "boolean", "null"],

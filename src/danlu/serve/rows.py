@@ -121,7 +121,9 @@ def _column(rows: Sequence[dict[str, Any]], column: FittedColumn, names: set[str
         return _pictures(name, values)
     if column.type == "audio":
         return sounds(column, values)
-    if column.type != "text" and any(field.kind in ("series", "tokens") for field in column.fields):
+    if column.type == "set" or (
+        column.type != "text" and any(field.kind in ("series", "tokens") for field in column.fields)
+    ):
         return sequences(column, values)
     return _scalars(name, _plain(name, values, f"a {column.type} column"))
 

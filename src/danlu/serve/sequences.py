@@ -1,4 +1,4 @@
-"""Series and tokens of a request: lists, or texts as a table has them."""
+"""Series, tokens and sets of a request: lists, or texts as a table has them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def sequences(column: FittedColumn, values: list[Any]) -> pl.Series:
     """A column's values, each row by itself, so that it means the same among any others.
 
     Args:
-        column: of type `series` or `tokens`.
+        column: of type `series`, `tokens` or `set`.
         values: (N,) lists, texts or None.
 
     Raises:

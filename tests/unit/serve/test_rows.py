@@ -140,6 +140,15 @@ def test_a_column_may_be_called_rows(schema: Schema) -> None:
     assert request_rows({"rows": [{"rows": 3}]}, odd) == [{"rows": 3}]
 
 
+def test_a_set_comes_as_a_list_or_a_text(schema: Schema) -> None:
+    column = fit_column("topics", "set", {}, pl.Series(["a|b", "c"]))
+    given = [{"topics": one} for one in (["b", "a"], "b|a", [], None, ["new", None])]
+    found = Schema((column,), schema.target).encode(rows_frame(given, Schema((column,), schema.target)))
+    assert found["scalars"].tolist() == [[1, 1, 0], [1, 1, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0]]
+    with pytest.raises(Refusal, match="is not a list"):
+        rows_frame([{"topics": 1.5}], Schema((column,), schema.target))
+
+
 def test_huge_numbers_stay_exact(schema: Schema) -> None:
     frame = rows_frame([{**ROW, "city": 2**53 + 1}, {**ROW, "city": 0.5}], schema)
     assert frame["city"].to_list() == ["9007199254740993", "0.5"]

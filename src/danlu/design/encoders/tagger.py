@@ -31,6 +31,8 @@ class Tagger:
         width: units of the LSTM, of each direction.
         num_layers: layers of the LSTM.
         dropout: share of the values before each layer silenced in training.
+        token_dropout: share of the tokens that are taken for unseen ones in training, so that what stands for those is
+            learned, and what is around a token counts.
         pooling: `none` keeps all tokens, the `mean` makes one vector of them.
     """
 
@@ -42,6 +44,7 @@ class Tagger:
     width: Annotated[int, Ge(1), Le(4096)] = 128
     num_layers: Annotated[int, Ge(1), Le(16)] = 1
     dropout: Annotated[float, Ge(0), Lt(1)] = 0.3
+    token_dropout: Annotated[float, Ge(0), Lt(1)] = 0.1
     pooling: Literal["none", "mean"] = "none"
 
     def advice(self) -> Advice:
@@ -49,7 +52,8 @@ class Tagger:
         return Advice(
             optimizer=optimizer("adamw", lr=2e-3, weight_decay=0.01),
             schedule=schedule("one_cycle"),
-            epochs=12,
+            steps=3_500,
+            operations=4e13,  # counted for the longest row, and most are much shorter
             batch_size=32,
             clip_norm=1.0,
             patience=12,  # at first no entity is whole, and nothing seems to get better
