@@ -52,8 +52,9 @@ class FtTransformer:
     pooling: Literal["cls", "none"] = "cls"
 
     def advice(self) -> Advice:
-        """The paper's default step size is 1e-4, at ten times the epochs that are run here."""
-        return Advice(optimizer=optimizer("adamw", lr=5e-4, weight_decay=1e-5), clip_norm=1.0)
+        """A short schedule; the paper's default step size is 1e-4, at ten times the epochs that are run here."""
+        step = optimizer("adamw", lr=5e-4, weight_decay=1e-5)
+        return Advice(optimizer=step, most_epochs=30, clip_norm=1.0, patience=16, best_from=0.5)
 
     def build(self, slots: Sequence[Slot]) -> nn.Module:
         """The module for these fields. Raises RecipeError where options do not go together."""

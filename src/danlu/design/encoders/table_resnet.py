@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from annotated_types import Ge, Gt, Le, Lt
 
 from danlu.columns.schema import Slot
+from danlu.design.advice import Advice, optimizer
 
 if TYPE_CHECKING:
     from torch import nn
@@ -52,6 +53,10 @@ class TableResNet:
     numbers: Literal["none", "linear", "periodic", "bins"] = "bins"
     number_dim: Annotated[int, Gt(1), Le(256)] = 8
     category_dim: Annotated[int, Ge(1), Le(1024)] = 8
+
+    def advice(self) -> Advice:
+        """A short schedule whose end counts: the few validation rows of a small table find its best epoch by luck."""
+        return Advice(optimizer=optimizer("adamw", lr=5e-4, weight_decay=1e-2), most_epochs=30, best_from=0.5)
 
     def build(self, slots: Sequence[Slot]) -> nn.Module:
         """The module for these fields."""
