@@ -27,6 +27,7 @@ from danlu.train.assemble import make_loop
 from danlu.train.batch_size import find_batch_size
 from danlu.train.engine import Engine, engine_for, engine_of_run, settled
 from danlu.train.ensemble import train_ensemble
+from danlu.train.features import with_features
 from danlu.train.flat import load_weights
 from danlu.train.loop import BEST, Loop
 from danlu.train.machine import Machine, this_machine
@@ -157,6 +158,8 @@ def _fit(
     observers = Observers(watchers, run.progress.say)
     loop = make_loop(recipe, network, training, prepared.split("validation"), plan, engine, folder, inputs, observers)
     loop.workers, loop.findings = workers, [*noticed]
+    if loop.augmenter is None:
+        loop.training, loop.validation = with_features(network, training), with_features(network, loop.validation)
     loop.budget, loop.settle = budget, partial(settle, say=run.progress.say)
     with settled(engine):
         with observed(loop):

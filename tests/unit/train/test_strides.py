@@ -140,3 +140,38 @@ def test_a_changed_checkpoint_makes_another_training(tmp_path: Path, bert: Path)
     (other / "model.safetensors").write_bytes(b"broken")
     with pytest.raises(RecipeError, match=r"design\.encoders\.words\.checkpoint .* cannot be read"):
         fit(tmp_path, other, epochs=1)
+
+
+@pytest.mark.slow
+def test_what_a_fixed_encoder_gives_is_computed_once(tmp_path: Path, bert: Path) -> None:
+    from danlu.train.features import with_features
+
+    encoder = {"name": "pretrained", "checkpoint": str(bert), "tune": "frozen"}
+    data = prepared(tmp_path / "data", "sold", ("words", "x"))
+    network = design(recipe(design={"encoders": {"words": encoder}}), data.schema).eval()
+    split = data.split("train")
+    known = with_features(network, split)
+    assert known.inputs["features_tokens_0"].shape == (64, 16)
+    given = {name: torch.from_numpy(array.copy()) for name, array in split.inputs.items()}
+    held = {name: torch.from_numpy(array.copy()) for name, array in known.inputs.items()}
+    torch.testing.assert_close(network(held), network(given), atol=1e-6, rtol=0)
+    passes: list[int] = []
+    network.encoders[0].model.register_forward_hook(lambda *_: passes.append(1))  # type: ignore[union-attr,operator]
+    network(held)
+    assert passes == []
+    moving = design(recipe(design={"encoders": {"words": {**encoder, "tune": "full"}}}), data.schema)
+    assert with_features(moving, split).inputs.keys() == split.inputs.keys()
+
+
+@pytest.mark.slow
+def test_a_fixed_encoder_stays_as_it_was_and_what_follows_learns(tmp_path: Path, bert: Path) -> None:
+    whole = fit(tmp_path / "whole", bert, tune="frozen")
+    checkpoint = weights(fit(tmp_path / "other", bert, tune="frozen", epochs=1))
+    now = weights(whole)
+    inner = [name for name in now if name.startswith("encoders.0.model.")]
+    assert all(torch.equal(now[name], checkpoint[name]) for name in inner)
+    assert whole.history[-1]["loss"] < whole.history[0]["loss"]
+    with pytest.raises(Stopped):
+        fit(tmp_path / "again", bert, 7, tune="frozen")
+    again = weights(fit(tmp_path / "again", bert, tune="frozen"))
+    assert all(torch.equal(again[name], now[name]) for name in now)

@@ -70,7 +70,9 @@ class PretrainedEncoder(nn.Module):
             self._save_memory()
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Encoded:
-        """(B, D), or (B, T, D) with its mask."""
+        """(B, D), or (B, T, D) with its mask; where the inputs hold what it gives for these rows, that."""
+        if self.features in inputs:
+            return Encoded(inputs[self.features])
         given, mask_BT = self._given(inputs[self.slot.input])
         options: dict[str, Any] = dict(self.options_of_call)
         if mask_BT is not None and self.takes_mask:
@@ -87,6 +89,16 @@ class PretrainedEncoder(nn.Module):
         if self.pooling == "none":
             return Encoded(values_BTD, mask_BT)
         return Encoded(POOLINGS[self.pooling](values_BTD, mask_BT))
+
+    @property
+    def features(self) -> str:
+        """The name of an input that holds what this encoder gives, (B, D), where that is known already."""
+        return f"features_{self.slot.input}"
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether none of its weights is trained."""
+        return not any(weight.requires_grad for weight in self.parameters())
 
     def take(self, folder: Path) -> list[str]:
         """Put a checkpoint's weights into the network.
