@@ -26,5 +26,6 @@ def picture_advice(lr: float = 2e-3, *, weight_decay: float = 0.05, clip_norm: f
         batch_size=_BATCH_SIZE,
         clip_norm=clip_norm,
         patience=_PATIENCE,
+        best_from=0.5,
         augment=(augmentation("flip", pictures="colour"), augmentation("crop")),
     )
