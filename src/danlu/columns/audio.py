@@ -76,7 +76,7 @@ class Audio:
 
     state_type: ClassVar[type[State]] = AudioState
     encoder: ClassVar[str] = "spectrogram_cnn"
-    late_options: ClassVar[tuple[str, ...]] = ()
+    late_options: ClassVar[tuple[str, ...]] = ("scale",)
     optional_by: ClassVar[Mapping[str, str]] = {"missing": "learned"}
     features: Literal["log_mel", "waveform"] = "log_mel"
     rate: Literal["auto"] | Annotated[int, Ge(1000), Le(192_000)] = "auto"

@@ -80,6 +80,7 @@ def advice_for(description: Mapping[str, Any]) -> Advice:
         first,
         batch_size=min(sizes, default=None),
         clip_norm=min(norms, default=None),
+        most_epochs=max(one.most_epochs for one in told),
         steps=max(one.steps for one in told),
         operations=max(one.operations for one in told),
         patience=max(one.patience for one in told),

@@ -90,7 +90,7 @@ def figures_of(one: Chosen, values: pl.Series) -> dict[str, Any]:
         return figures | {"distinct": 0}
     if known.dtype.is_temporal():
         return figures | {"distinct": known.n_unique()} | _times(known)
-    if one.finding == "text":
+    if "text" in (one.type, one.finding):
         return figures | {"distinct": known.n_unique(), "examples": examples(one.name, known)}
     return figures | _texts(known.cast(pl.String))
 

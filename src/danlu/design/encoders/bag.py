@@ -42,7 +42,7 @@ class Bag:
 
     def advice(self) -> Advice:
         """Rare words are learned by heart soon: after a few epochs, the validation loss rises."""
-        return Advice(optimizer=optimizer("adamw", lr=1e-3), epochs=10, patience=3)
+        return Advice(optimizer=optimizer("adamw", lr=1e-3), most_epochs=10, operations=1e12, patience=3)
 
     def build(self, slots: Sequence[Slot]) -> nn.Module:
         """The module for one column."""

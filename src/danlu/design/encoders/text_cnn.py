@@ -38,7 +38,7 @@ class TextCnn:
 
     def advice(self) -> Advice:
         """As of a bag of words: what is rare is learned by heart soon."""
-        return Advice(optimizer=optimizer("adamw", lr=1e-3), epochs=10, patience=3)
+        return Advice(optimizer=optimizer("adamw", lr=1e-3), most_epochs=10, patience=3)
 
     def build(self, slots: Sequence[Slot]) -> nn.Module:
         """The module for one column."""
