@@ -101,8 +101,9 @@ def _early(kind: str | None, options: Mapping[str, Any], *, is_target: bool) -> 
     found.pop("missing", None)
     # Rows without a picture, a sound or the target are left out unless it says otherwise, others only where it says so.
     drops = options.get("missing") == "drop"
-    if "missing" in options and (drops or is_target or kind in (None, "image", "audio")):
-        found["missing"] = drops
+    may_be_kept = kind in ("image", "audio") or (kind is None and options.get("missing") in ("blank", "learned"))
+    if "missing" in options and (drops or is_target or may_be_kept):
+        found["missing"] = options["missing"] if kind == "set" else drops  # a missing set may be an empty one
     return found
 
 
