@@ -197,7 +197,11 @@ def _key(parts: Mapping[str, str]) -> str:
 
 
 def key_parts(recipe: Recipe) -> dict[str, str]:
-    """What a run belongs to: the recipe's meaning, the content of its data, the code, the key of its masks."""
+    """What a run belongs to: the recipe's meaning, the content of its data, the code, the key of its masks.
+
+    Where it starts from an earlier run, or from pre-trained checkpoints, these too.
+    """
+    from danlu.design.choose import checkpoint_hashes
     from danlu.prepare.mask import Masking, mask_key
     from danlu.prepare.sources.hashing import content_hash
     from danlu.prepare.start import read_start
@@ -209,7 +213,9 @@ def key_parts(recipe: Recipe) -> dict[str, str]:
     content = content_hash(recipe.data, base=recipe.base, masked=Masking(recipe).rows)
     start = read_start(recipe)
     parts = {"recipe": fingerprint(meaning), "data": content, "code": code_version(), "masks": mask_key(recipe)}
-    return {**parts, "start": start.hash} if start else parts
+    parts |= {"start": start.hash} if start else {}
+    checkpoints = checkpoint_hashes(recipe.design)
+    return {**parts, "checkpoints": fingerprint(checkpoints)} if checkpoints else parts
 
 
 def write_start(recipe: Recipe, run: Run) -> None:

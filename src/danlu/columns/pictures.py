@@ -172,7 +172,8 @@ def read_picture(source: str | bytes, size: tuple[int, int] | None, fit: Fit | F
         plain = _unpack(source, drafted)
     else:
         pixels, _ = kept
-        if pixels.shape == (*(size or pixels.shape[:2]), channels):
+        cuts = isinstance(fit, Framing) and fit.shorter_side
+        if pixels.shape == (*(size or pixels.shape[:2]), channels) and not (size and cuts):
             return pixels
         plain = pillow().fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
     if size:

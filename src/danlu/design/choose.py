@@ -169,6 +169,16 @@ def _check_fusion(section: Design, tagged: str | None, faults: list[Fault], *, i
         faults.append(Fault(path="design.fusion", message="is tokens, which is for targets of tags", hint="use concat"))
 
 
+def checkpoint_hashes(section: Design) -> dict[str, str]:
+    """The encoders that a recipe starts from checkpoints: key → hash of the weights. Raises RecipeError."""
+    choices = {key: one for key, one in section.encoders.items() if isinstance(one, Choice)}
+    return {
+        key: one.build("encoders").described(f"design.encoders.{key}").weights
+        for key, one in choices.items()
+        if hasattr(_encoder_type(one.name), "described")
+    }
+
+
 def _encoder_type(name: str) -> type[Encoder]:
     return catalog.find("encoders", name)
 

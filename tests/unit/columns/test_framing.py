@@ -13,6 +13,7 @@ import pytest
 
 from danlu.base.errors import DataError
 from danlu.columns.column import fit_column
+from danlu.columns.decoded import decoded_once
 from danlu.columns.pictures import Framing, read_picture
 from danlu.design.checkpoint import Checkpoint
 from danlu.design.checkpoint_columns import column_options
@@ -45,6 +46,17 @@ def test_the_shorter_side_comes_first_and_then_the_middle_is_cut() -> None:
     assert not small[:6].any()
     assert small[6:26].any()
     assert not small[26:].any()
+
+
+def test_a_picture_of_the_wanted_size_is_cut_too_whether_it_was_kept_or_not(tmp_path: Path) -> None:
+    photo(32, 32).save(tmp_path / "a.png")
+    framing, file = Framing("crop", "bicubic", 40), str(tmp_path / "a.png")
+    fresh = read_picture(file, (32, 32), framing, 3)
+    with decoded_once():
+        kept = [read_picture(file, (32, 32), framing, 3) for _ in range(2)]
+    whole = photo(32, 32).resize((40, 40), Pillow.Resampling.BICUBIC)
+    assert np.array_equal(fresh, np.asarray(whole)[4:36, 4:36])
+    assert all(np.array_equal(one, fresh) for one in kept)
 
 
 def test_a_large_jpeg_is_unpacked_in_full_where_a_resampling_is_named() -> None:

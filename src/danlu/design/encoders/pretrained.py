@@ -30,8 +30,8 @@ _OF_MODES: Mapping[str, tuple[str, ...]] = {
 }
 _UNSET = (None, False, 0, "")
 # Step sizes: BERT's are 2e-5 to 5e-5 for all weights, and LoRA's about ten times those (measured: docs/log.md).
-_LR = {"full": 5e-5, "last_n": 1e-4, "lora": 5e-4, "frozen": 1e-3}
-_EPOCHS = {"full": 3, "last_n": 3, "lora": 3, "frozen": 10}
+_LR = {"full": 5e-5, "last_n": 1e-4, "lora": 5e-4, "frozen": 3e-3}
+_EPOCHS = {"full": 3, "last_n": 3, "lora": 3, "frozen": 60}  # what a fixed encoder gives is computed once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +131,7 @@ class Pretrained:
             epochs=_EPOCHS[self.tune] + self.unfreeze,
             batch_size=32,
             clip_norm=1.0,
-            patience=2,
+            patience=8 if self.tune == "frozen" else 2,
         )
 
     def build(self, slots: Sequence[Slot]) -> nn.Module:
