@@ -122,10 +122,10 @@ class Data(Section):
     """Where the rows are, what to predict, and what differs from what is inferred.
 
     Attributes:
-        source: a file, a glob, a list of files, a folder of class folders of pictures, a folder of idx files, what
-            Hugging Face's `save_to_disk` wrote, an address of these (`https://…`, `s3://…` and other stores),
-            `sample:NAME`, a database (`sqlite:///FILE`, `postgresql://USER@HOST/DATABASE`), or (in Python) a data
-            frame. Paths are relative to the recipe's folder.
+        source: a file, a glob, a list of files, a folder of class folders of pictures or sounds, a folder of idx files
+            or of a pair of `.ts` files, what Hugging Face's `save_to_disk` wrote, an address of these (`https://…`,
+            `s3://…` and other stores), `sample:NAME`, a database (`sqlite:///FILE`,
+            `postgresql://USER@HOST/DATABASE`), or (in Python) a data frame. Paths are relative to the recipe's folder.
         train: training rows, where the splits are given as files; then `test` (and perhaps `validation`) too.
         validation: validation rows, given as files.
         test: test rows, given as files.
@@ -135,9 +135,9 @@ class Data(Section):
         reader: how to read the source, where its name does not tell.
         join: side tables whose columns are added to the rows first. Rows to predict for bring those columns, unless
             the side table is shipped with the model.
-        files: a folder or a zip archive that holds the files which a column names (pictures), or column → folder or
-            archive. A file may be named by its whole path there or, where only one is called so, by the end of it, with
-            or without its suffix.
+        files: a folder or a zip archive that holds the files which a column names (pictures, sounds), or column →
+            folder or archive. A file may be named by its whole path there or, where only one is called so, by the end
+            of it, with or without its suffix.
         series: name of a series → the columns that it is made of, one for each step: a list, or a pattern such as `t*`,
             which takes them in the order of the numbers in their names; of several channels, channel → list or pattern.
             A row ends at its last step with a number. Rows to predict for bring these columns, or the series itself.
