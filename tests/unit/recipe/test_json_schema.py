@@ -141,6 +141,7 @@ def test_every_component_and_every_option_is_described(schema: dict[str, Any]) -
         "losses",
         "optimizers",
         "schedules",
+        "augmentations",
         "averages",
         "shuffles",
         "trackers",
