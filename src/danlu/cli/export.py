@@ -15,10 +15,10 @@ def export(
     column: Annotated[str, typer.Argument(metavar="COLUMN", help="The input column whose encoder is written.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="The folder to write.")],
 ) -> None:
-    """Write a column's encoder as a folder that Hugging Face's transformers opens, with the same outputs.
+    """Write a column's encoder as a folder that transformers opens.
 
-    Encoders transformer, vit (not with pooling mean), resnet (with the large stem) and pretrained can be written so.
-    The folder is a checkpoint that the encoder pretrained takes.
+    It gives the same outputs there. Encoders transformer, vit (not with pooling mean), resnet (with the large stem) and
+    pretrained can be written so. The folder is a checkpoint that the encoder pretrained takes.
     """
     from danlu.base.errors import DanluError
     from danlu.bundle.bundle import load
