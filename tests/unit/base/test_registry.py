@@ -51,7 +51,7 @@ def test_wrong_options_are_refused(given: dict[str, object], kind: str) -> None:
 
 
 def test_an_unknown_component_names_the_nearest() -> None:
-    with pytest.raises(DanluError, match="adamm is not one of optimizers: sgd, adam") as caught:
+    with pytest.raises(DanluError, match="adamm is not one of optimizers: auto, sgd, adam") as caught:
         catalog.find("optimizers", "adamm")
     assert caught.value.hint == "did you mean adam?"
 

@@ -108,7 +108,8 @@ def test_check_forecasts(recipe: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert execute(["check", str(recipe)]) == 0
     shown = capsys.readouterr().out
     assert shown.startswith(f"{recipe} is right\n")
-    for text in ("rows        train 105", "parameters", "MB to train", "at most 100 epochs"):
+    told = ("network     tabm (4 columns)", "optimizer   adamw, lr 0.001")
+    for text in ("rows        train 105", "parameters", "MB to train", *told):
         assert text in shown
     assert [path.name for path in tmp_path.iterdir()] == ["recipe.yaml"], "check writes nothing"
 

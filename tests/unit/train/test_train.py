@@ -162,7 +162,7 @@ def test_class_weights_are_checked_against_the_classes(tmp_path: Path) -> None:
     ) as caught:
         fit(tmp_path, {"class_weights": {"yess": 2.0, "no": 1.0}})
     assert caught.value.faults[-1].hint == "did you mean yes?"
-    with pytest.raises(RecipeError, match="target size is a number"):
+    with pytest.raises(RecipeError, match="target size has no classes"):
         fit(tmp_path, {"class_weights": "balanced"}, target="size")
 
 
@@ -211,7 +211,8 @@ def test_clipping_by_value_bounds_each_gradient(tmp_path: Path) -> None:
 
 
 def test_balanced_rows_of_a_number_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match=r"train\.sampling is balanced, but the target size is a number"):
+    message = r"train\.sampling is balanced, but the target size is not one of several classes"
+    with pytest.raises(RecipeError, match=message):
         fit(tmp_path, {"sampling": "balanced"}, target="size")
 
 
