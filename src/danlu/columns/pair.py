@@ -54,7 +54,7 @@ class Pair:
         return ()
 
     def encode(self, values: pl.Series, state: PairState) -> Arrays:
-        """ "pair": (N,) float32, zeros."""
+        """The field `pair`: (N,) float32, zeros."""
         return {"pair": np.zeros(len(values), np.float32)}
 
     def decode(self, arrays: Arrays, state: PairState) -> pl.Series:
