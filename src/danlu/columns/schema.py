@@ -179,8 +179,13 @@ class Schema:
         for side in self.sides:
             frame = side.complete(frame, self.missing_values)
         for one in self.gathered:
-            frame = one.complete(frame, self.missing_values)
+            frame = one.complete(self._masked(frame, one.columns), self.missing_values)
         return frame
+
+    def _masked(self, frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+        """Rows with these columns masked, where they have them and masks are at work."""
+        there = [name for name in names if name in frame.columns] if self.masks else []
+        return frame.with_columns([self.masks.series(frame[name], self.missing_values) for name in there])
 
     def looks_at(self, name: str) -> tuple[str, ...]:
         """The input columns whose values `encode_column` needs for one of them: itself, and what it is filled by."""

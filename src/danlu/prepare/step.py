@@ -25,6 +25,7 @@ from danlu.base.progress import Progress
 from danlu.base.runs import Run
 from danlu.columns.column import FittedColumn
 from danlu.columns.decoded import decoded_once
+from danlu.columns.gathered import Gathered
 from danlu.columns.masking import Masks
 from danlu.columns.schema import Schema
 from danlu.prepare import findings as reports
@@ -129,7 +130,7 @@ def _outlook(recipe: Recipe, progress: Progress, table: Table | None, noticed: l
     fitted = [known.get(name) or fit_column(looked.chosen[name], looked, beside) for name in looked.inputs]
     noticed += [start_finding(start, known, looked)] if start else []
     noticed += [*outlier_findings([*fitted, target]), *cut_findings(fitted), *_filled(fitted, beside, looked)]
-    masks = _masks(recipe, [*fitted, target])
+    masks = _masks(recipe, [*fitted, target], table.gathered)
     sides = side_tables(recipe, [one.name for one in fitted])
     schema = Schema(
         tuple(fitted), target, tuple(recipe.data.missing_values), beside.fillers, masks, sides, table.gathered
@@ -167,9 +168,9 @@ def _tokenizers(recipe: Recipe) -> dict[str, str]:
     return {name: hash_file(file) for name, file in files.items() if file is not None}
 
 
-def _masks(recipe: Recipe, fitted: Sequence[FittedColumn]) -> Masks:
-    """The masks of the columns that are used."""
-    return masks_of(recipe).only([one.name for one in fitted])
+def _masks(recipe: Recipe, fitted: Sequence[FittedColumn], series: Sequence[Gathered]) -> Masks:
+    """The masks of the columns that are used, those that series are made of among them."""
+    return masks_of(recipe).only([*(one.name for one in fitted), *(name for one in series for name in one.columns)])
 
 
 def _has_pictures(table: Table) -> bool:
@@ -282,9 +283,9 @@ class _Preparation:
             self.noticed.append(start_finding(self.start, known, looked))
         *fitted, target = [one.fitted for one in encoded]
         self.noticed += [*outlier_findings([*fitted, target]), *cut_findings(fitted), *_filled(fitted, beside, looked)]
-        masks = _masks(self.recipe, [*fitted, target])
-        sides = side_tables(self.recipe, [one.name for one in fitted])
         series = self._read().gathered if self.recipe.data.series else ()
+        masks = _masks(self.recipe, [*fitted, target], series)
+        sides = side_tables(self.recipe, [one.name for one in fitted])
         missing_values = tuple(self.recipe.data.missing_values)
         schema = Schema(tuple(fitted), target, missing_values, beside.fillers, masks, sides, series)
         with self.progress.task("pack rows", total=len(looked.codes)) as task:

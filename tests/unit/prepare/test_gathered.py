@@ -93,3 +93,19 @@ def test_rows_to_predict_for_bring_the_columns_or_the_series(tmp_path: Path) -> 
     np.testing.assert_array_equal(schema.encode(named)["series_0"], whole[:3])
     with pytest.raises(DataError, match="the column load is not in the data"):
         schema.encode(rows.drop("t3"))
+
+
+def test_columns_of_a_series_are_masked_in_requests_as_they_were_in_training(tmp_path: Path) -> None:
+    table(60).write_csv(tmp_path / "rows.csv")
+    given = {
+        "data": {"source": "rows.csv", "target": "kind", "series": {"load": "t*"}},
+        "prepare": {"mask": {"columns": {"t11": {"name": "generalize", "step": 5}}}},
+    }
+    prepared = prepare(Recipe.model_validate(given).based(tmp_path), Run(tmp_path / "run"))
+    schema = Schema.load(*prepared.schema.dump())
+    rows = table(60).drop("kind")
+    coarse = rows.with_columns((pl.col("t11") / 5).floor() * 5)
+    asked = schema.encode(rows)["series_0"]
+    np.testing.assert_array_equal(asked, schema.encode(coarse)["series_0"])
+    trained = np.concatenate([prepared.split(name).inputs["series_0"][:, 11, 0] for name in prepared.sizes])
+    assert set(trained.tolist()) == set(asked[:, 11, 0].tolist())
