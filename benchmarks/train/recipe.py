@@ -28,6 +28,8 @@ def recipe_of(case: Case, data: Path, *, epochs: int, seed: int = 0, engine: str
         "epochs": epochs,
         "batch_size": case.batch_size,
         "early_stop": None,
+        "clip_norm": None,
+        "augment": "none",
         "device": "cpu",
     }
     return {
