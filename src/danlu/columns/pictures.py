@@ -104,15 +104,25 @@ def _faults() -> tuple[type[BaseException], ...]:
     return (*python, SyntaxError, TypeError, ValueError, Warning, struct.error, zlib.error, bomb)
 
 
-def _open(source: str | bytes) -> Picture:
+def unpacked(source: str | bytes) -> str | bytes:
+    """The bytes of a `data:` address or of an archive's member; a path, or bytes, as they are.
+
+    Raises:
+        UnreadableError: the archive has no such member.
+        ValueError: the address is not base64.
+    """
     if isinstance(source, str) and source.startswith("data:"):
         source = base64.b64decode(source.partition(",")[2], validate=True)
     if isinstance(source, str):
         try:
-            inside = content(source)
+            return source if (inside := content(source)) is None else inside
         except UnreadableMemberError as error:
             raise UnreadableError(str(error)) from error
-        source = source if inside is None else inside
+    return source
+
+
+def _open(source: str | bytes) -> Picture:
+    source = unpacked(source)
     picture: Picture = pillow().open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=_formats())
     if picture.width * picture.height > MAX_PIXELS:
         size = f"{picture.width:,} x {picture.height:,}"

@@ -6,7 +6,6 @@ point or logarithmic (µ-law, A-law): WAV, FLAC, Ogg Vorbis and Opus, MP3, AIFF,
 
 from __future__ import annotations
 
-import base64
 import io
 import os
 from types import ModuleType
@@ -14,10 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from danlu.base.archives import UnreadableMemberError, content
 from danlu.base.devices import need
 from danlu.columns.decoded import keep, recall
-from danlu.columns.pictures import UnreadableError
+from danlu.columns.pictures import UnreadableError, unpacked
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".w64", ".caf")
 _MAGIC = (b"RIFF", b"fLaC", b"OggS", b"ID3", b"FORM", b".snd", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2")
@@ -120,17 +118,12 @@ def _opened(source: str | bytes) -> Any:
 
 def _file(source: str | bytes) -> Any:
     """What soundfile opens. Raises UnreadableError, ValueError."""
-    if isinstance(source, str) and source.startswith("data:"):
-        source = base64.b64decode(source.partition(",")[2], validate=True)
-    if isinstance(source, str):
-        try:
-            inside = content(source)
-        except UnreadableMemberError as error:
-            raise UnreadableError(str(error)) from error
-        if inside is None and not os.path.isfile(source):
-            raise UnreadableError("there is no such file")
-        return source if inside is None else io.BytesIO(inside)
-    return io.BytesIO(source)
+    source = unpacked(source)
+    if isinstance(source, bytes):
+        return io.BytesIO(source)
+    if not os.path.isfile(source):
+        raise UnreadableError("there is no such file")
+    return source
 
 
 def _reason(error: BaseException) -> str:
