@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from fashion import ALONE, FUSIONS, JOINED, recipe, score_blind
+
 
 class AbsentError(Exception):
     """The dataset is not there; the message says which."""
@@ -27,10 +29,14 @@ class Case:
         data: folder of the dataset.
         recipe: YAML; `$NAME` stands for the folder `needs` names.
         metric: of the test split that counts.
-        goal: what it must reach; None where it is held against boosting.
+        goal: what it must reach; None where it is held against boosting or other cases, or only reported.
         write: puts what the recipe reads into a folder, given the dataset's.
         against: how boosting bounds it: `rmse` within 3 %, `spread` not worse by more than boosting's own spread.
         needs: a folder that must be given for it (a checkpoint), or "".
+        above: cases whose means it must lie above.
+        slack: how far below those it may lie.
+        of: the case whose bundles are asked in another way for this one; its runs make this one's rows.
+        ask: how; a bundle's folder and the dataset's as the metric.
     """
 
     name: str
@@ -41,6 +47,10 @@ class Case:
     write: Callable[[Path, Path], None]
     against: str = ""
     needs: str = ""
+    above: tuple[str, ...] = ()
+    slack: float = 0.0
+    of: str = ""
+    ask: Callable[[Path, Path], float] | None = None
 
 
 def find(root: Path, case: Case) -> Path:
@@ -95,10 +105,6 @@ def _series(name: str) -> Callable[[Path, Path], None]:
     return lambda source, into: linked(source / name, into)
 
 
-def _fashion(source: Path, into: Path) -> None:
-    linked(source, into)
-
-
 _TABLES = {
     "titanic": ("train.csv", "Survived", "accuracy"),
     "german_credit": ("german.csv", "credit_risk", "accuracy"),
@@ -109,8 +115,17 @@ _TABLES = {
 _UCR = {"GunPoint": "GunPoint", "ItalyPower": "ItalyPowerDemand", "BasicMotions": "BasicMotions"}
 _UCR |= {"JapaneseVowels": "JapaneseVowels"}
 _MINILM = "design: {encoders: {review: {name: pretrained, checkpoint: $minilm, tune: $tune}}}\n"
+_HYMENOPTERA = """data: {train: train, test: val}
+target: label
+design: {encoders: {image: {name: pretrained, checkpoint: $efficientnet, tune: frozen}}}
+"""
 _RT = "data: reviews.csv\ntarget: sentiment\n"
 _SST2 = "data: {train: train.csv, validation: dev.csv, test: test.csv}\ntarget: sentiment\n"
+
+
+def _fashion(name: str, text: str, above: tuple[str, ...] = ()) -> Case:
+    return Case(name, "fashion_products", text, "accuracy", None, linked, above=above)
+
 
 CASES = {
     case.name: case
@@ -176,6 +191,43 @@ CASES = {
                 _series(name),
             )
             for short, name in _UCR.items()
+        ),
+        Case(
+            "msra_ner",
+            "msra_ner",
+            "data: {train: train.txt.gz, test: test.txt.gz, reader: conll}\ntarget: tags\n",
+            "entity_f1",
+            0.70,
+            linked,
+        ),
+        Case(
+            "wnut17",
+            "wnut17",
+            "data: {train: train.conll, validation: dev.conll, test: test.conll}\ntarget: tags\n",
+            "entity_f1",
+            None,
+            linked,
+        ),
+        Case("hymenoptera", "hymenoptera", _HYMENOPTERA, "accuracy", 0.90, linked, needs="efficientnet"),
+        *(_fashion(name, recipe(parts, "concat")) for name, parts in ALONE.items()),
+        *(
+            _fashion(f"fashion_{fusion}", recipe(JOINED, fusion), ("fashion_text", "fashion_picture", "fashion_table"))
+            for fusion in FUSIONS
+        ),
+        *(
+            Case(
+                f"fashion_{fusion}_blind",
+                "fashion_products",
+                "",
+                "accuracy",
+                None,
+                linked,
+                above=("fashion_text_table",),
+                slack=0.03,
+                of=f"fashion_{fusion}",
+                ask=score_blind,
+            )
+            for fusion in FUSIONS
         ),
     )
 }

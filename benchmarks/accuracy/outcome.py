@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -16,8 +16,22 @@ _HEADS = {
     "results.md": ("data", "metric", "Danlu, mean ± deviation (runs)", "boosting", "goal", "reached", "seconds"),
     "results.zh-CN.md": ("数据", "指标", "丹炉:均值 ± 标准差(次数)", "梯度提升", "目标", "是否达到", "秒"),
 }
-_WORDS = {"results.md": ("yes", "no", "≤ 1.03 × boosting's RMSE", "not below boosting by more than its deviation")}
-_WORDS["results.zh-CN.md"] = ("是", "否", "RMSE ≤ 1.03 × 梯度提升", "不低于梯度提升超过其标准差")
+_WORDS = {
+    "results.md": {
+        "yes": "yes",
+        "no": "no",
+        "rmse": "≤ 1.03 × boosting's RMSE",
+        "spread": "not below boosting by more than its deviation",
+        "between": ", ",
+    },
+    "results.zh-CN.md": {
+        "yes": "是",
+        "no": "否",
+        "rmse": "RMSE ≤ 1.03 × 梯度提升",
+        "spread": "不低于梯度提升超过其标准差",
+        "between": "、",
+    },
+}
 
 
 def spread(values: Sequence[float]) -> float:
@@ -25,33 +39,49 @@ def spread(values: Sequence[float]) -> float:
     return stdev(values) if len(values) > 1 else 0.0
 
 
-def reached(case: Case, rows: Sequence[Row]) -> bool:
-    """Whether the mean of the runs is what the case asks for."""
-    own = mean(row["value"] for row in rows)
+def reached(case: Case, rows: Sequence[Row], means: Mapping[str, float]) -> bool | None:
+    """Whether the mean of the runs is what the case asks for; None where it asks for nothing.
+
+    Args:
+        case: which.
+        rows: its own.
+        means: of all cases that were run.
+    """
+    own = means[case.name]
     if case.against == "rmse":
         return mean(row["rmse"] for row in rows) <= 1.03 * mean(row["boosting_rmse"] for row in rows)
     if case.against == "spread":
         theirs = [row["boosting"] for row in rows]
         return own >= mean(theirs) - spread(theirs)
-    return case.goal is not None and own >= case.goal
+    if case.above:
+        return all(name in means and own > means[name] - case.slack for name in case.above)
+    return None if case.goal is None else own >= case.goal
 
 
 def lines(rows: Sequence[Row], file: str = "results.md") -> list[str]:
     """A Markdown table."""
-    yes, no, rmse, apart = _WORDS[file]
-    head = _HEADS[file]
+    words, head = _WORDS[file], _HEADS[file]
     found = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
-    for name, case in CASES.items():
-        own = [row for row in rows if row["case"] == name and "error" not in row]
-        if not own:
-            continue
+    of_cases = {name: [row for row in rows if row["case"] == name and "error" not in row] for name in CASES}
+    means = {name: mean(row["value"] for row in own) for name, own in of_cases.items() if own}
+    for name in means:
+        case, own = CASES[name], of_cases[name]
         values, theirs = [row["value"] for row in own], [row["boosting"] for row in own if "boosting" in row]
-        goal = {"rmse": rmse, "spread": apart}.get(case.against) or f"≥ {case.goal:g}"
-        cells = [name, case.metric, f"{mean(values):.4f} ± {spread(values):.4f} ({len(values)})"]
-        cells += [f"{mean(theirs):.4f} ± {spread(theirs):.4f}" if theirs else "–", goal]
-        cells += [yes if reached(case, own) else no, f"{mean(row['seconds'] for row in own):.0f}"]
+        cells = [name, case.metric, f"{means[name]:.4f} ± {spread(values):.4f} ({len(values)})"]
+        cells += [f"{mean(theirs):.4f} ± {spread(theirs):.4f}" if theirs else "–", _goal(case, words)]
+        cells += [{True: words["yes"], False: words["no"], None: "–"}[reached(case, own, means)]]
+        cells += ["" if case.of else f"{mean(row['seconds'] for row in own):.0f}"]
         found.append(f"| {' | '.join(cells)} |")
     return found
+
+
+def _goal(case: Case, words: Mapping[str, str]) -> str:
+    if case.against:
+        return words[case.against]
+    if case.above:
+        slack = f" − {case.slack:g}" if case.slack else ""
+        return f"> {words['between'].join(case.above)}{slack}"
+    return "–" if case.goal is None else f"≥ {case.goal:g}"
 
 
 def told(rows: Sequence[Row]) -> str:

