@@ -125,8 +125,15 @@ class Bundle:
                 overflow; names column and row.
         """
         frame = _as_frame(rows, self.schema)
-        outputs = self.frame_outputs(frame)
-        finite = np.isfinite(outputs).reshape(len(outputs), -1).all(axis=1) if len(outputs) else np.ones(0, bool)
+        return self.answer_frame(self.answers(self.frame_outputs(frame)), frame)
+
+    def answers(self, outputs: np.ndarray) -> Answers:
+        """What (N, *output_shape) outputs say.
+
+        Raises:
+            DataError: a row's are NaN or infinite, which JSON does not have; names the first such row.
+        """
+        finite = np.isfinite(outputs).all(axis=tuple(range(1, outputs.ndim)))
         if not finite.all():
             row = int(finite.argmin())
             raise DataError(
@@ -134,7 +141,7 @@ class Bundle:
                 where=f"row {row}",
                 hint="look for a number that lies far from all that was trained on, and mend it or leave it empty",
             )
-        return self.answer_frame(self.task.answers(outputs), frame)
+        return self.task.answers(outputs)
 
     def outputs(self, rows: Any) -> np.ndarray:
         """The network's raw outputs for raw rows, (N, *output_shape) float32. Raises DataError."""

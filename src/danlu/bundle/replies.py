@@ -5,7 +5,7 @@ Shapes: N rows, K classes or labels, Q quantiles, D width.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,6 @@ from danlu.columns.tags import tagged_column
 from danlu.tasks.task import CLASSES, Answers, Task
 
 Reply = dict[str, Any]
-Tokens = Callable[[], list[list[str] | None]]
 
 
 def reply_frame(task: Task, schema: Schema, answers: Answers, rows: pl.DataFrame | None = None) -> pl.DataFrame:
@@ -48,7 +47,7 @@ def reply_frame(task: Task, schema: Schema, answers: Answers, rows: pl.DataFrame
         columns += [pl.Series(f"probability_{name}", shares[:, code]) for code, name in enumerate(schema.target.labels)]
     if answers.quantiles is not None:
         columns += [
-            pl.Series(f"quantile_{level:g}", answers.quantiles[:, place]) for place, level in enumerate(answers.levels)
+            pl.Series(f"quantile_{level}", answers.quantiles[:, place]) for place, level in enumerate(answers.levels)
         ]
     if answers.grammar is not None and answers.grammar.types:
         columns.append(_entities(schema, answers, answers.grammar, rows))
@@ -91,7 +90,7 @@ def reply_objects(task: Task, schema: Schema, answers: Answers, rows: pl.DataFra
     if answers.probabilities is not None:
         parts["probabilities"] = _named(schema.target.labels, answers.probabilities)
     if answers.quantiles is not None:
-        parts["quantiles"] = _named([f"{level:g}" for level in answers.levels], answers.quantiles)
+        parts["quantiles"] = _named(map(str, answers.levels), answers.quantiles)
     if "entities" in frame.columns:
         parts["entities"] = frame["entities"].to_list()
     for name, values in parts.items():
@@ -112,7 +111,7 @@ def reply_schema(task: Task, schema: Schema) -> Reply:
         vector = {"type": "array", "items": number}
         return _object({"embeddings": _object(dict.fromkeys(pair_names(schema), vector))})
     if task.name == "quantiles":
-        levels = [f"{float(level):g}" for level in schema.target.options["quantiles"]]
+        levels = [str(float(level)) for level in schema.target.options["quantiles"]]
         return _object({"prediction": number, "quantiles": _object(dict.fromkeys(levels, number))})
     if task.name == "tagging":
         entity = {"type": {"type": "string"}, "start": {"type": "integer"}, "end": {"type": "integer"}}

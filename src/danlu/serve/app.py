@@ -212,7 +212,7 @@ def answer_body(bundle: Bundle, body: bytes) -> bytes:
     rows = request_rows(parse_body(body), bundle.schema)
     try:
         frame = rows_frame(rows, bundle.schema)
-        answers = bundle.task.answers(bundle.frame_outputs(frame))
+        answers = bundle.answers(bundle.frame_outputs(frame))
     except DataError as error:
         raise Refusal(422, error.message, where=error.where, hint=error.hint) from error
     found = bundle.answer_objects(answers, frame)

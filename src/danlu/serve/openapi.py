@@ -117,7 +117,7 @@ def _predict(bundle: Bundle) -> dict[str, Any]:
     }
     faults = {
         "400": "Not JSON, or of another form",
-        "413": "The body is too large, or has too many rows or pixels",
+        "413": "The body is too large, or has too many rows, pixels or samples",
         "415": "Not application/json",
         "421": "Of another host",
         "422": "A column is absent or a value is not of its type; names column and row",

@@ -64,6 +64,22 @@ def test_a_number_is_answered_without_probabilities(tmp_path: Path, make_bundle:
     assert isinstance(one["prediction"], float)
 
 
+@pytest.mark.parametrize("target", ["price", "grade"])
+def test_a_row_without_a_finite_answer_is_refused(
+    tmp_path: Path,
+    make_bundle: Callable[..., Path],
+    make_schema: Callable[..., Schema],
+    make_graph: Callable[..., Path],
+    target: str,
+) -> None:
+    fitted = make_schema(target)
+    steep = make_graph(fitted, tmp_path / "steep.onnx", factor=1e30)
+    bundle = load(make_bundle(tmp_path / "bundle", target, model=steep))
+    fault = refused(bundle, [ROW, {**ROW, "age": 1e308}])
+    assert (fault.status, fault.where) == (422, "row 1")
+    assert "its numbers are too large for the network" in fault.message
+
+
 def test_answers_are_those_of_predict(bundle: Bundle, frame: pl.DataFrame) -> None:
     served = [one["prediction"] for one in answered(bundle, frame.to_dicts())]
     assert served == bundle.predict(frame)["prediction"].to_list()
