@@ -167,6 +167,31 @@ def test_missing_shares_imbalance_and_unseen_values_are_told() -> None:
     assert found["unseen_values:kind"].evidence == {"rows": 30, "values": ["new"]}
 
 
+def test_labels_of_a_set_that_no_training_row_has_are_told() -> None:
+    """No answer names them, so that a score without them is too good."""
+    sets = [["a"] if row % 2 else ["a", "b"] for row in range(400)]
+    for row in range(7, 70, 10):
+        sets[row] = ["a", "new"]
+    codes = np.where(np.arange(400) % 10 == 7, 2, 0).astype(np.int8)
+    found = audited(table().with_columns(topics=pl.Series(sets)), "topics", codes)["unseen_values:topics"]
+    assert (found.severity, found.evidence) == ("warning", {"rows": 7, "values": ["new"]})
+    assert found.rows == tuple(range(7, 70, 10))
+    assert found.remedy.startswith("no answer names them")
+
+
+def test_copies_of_pairs_across_splits_are_found() -> None:
+    """A pair's target numbers the rows: it tells no copy from its original."""
+    asked = pl.Series("asked", [[f"w{row % 200}", "how"] for row in range(400)])
+    frame = pl.DataFrame({"asked": asked, "told": asked.list.reverse(), "pair": range(400)})
+    columns = {name: {"type": "tokens"} for name in ("asked", "told")} | {"pair": {"type": "pair"}}
+    recipe = Recipe.model_validate({"data": {"source": frame, "target": "pair", "columns": columns}})
+    chosen = choose_columns(frame, recipe, [])
+    parsed = {name: one.parse(frame[name]) for name, one in chosen.items()}
+    codes = np.where(np.arange(400) >= 280, 2, 0).astype(np.int8)
+    found = audit(Audited(parsed, chosen, parsed.pop("pair"), codes, np.arange(400), {}))
+    assert next(one.severity for one in found if one.key == "duplicate_rows") == "error"
+
+
 def test_gaps_do_not_hide_a_copy_of_the_target() -> None:
     random = RNG(5)
     gaps = pl.Series(random.random(400) < 0.3)

@@ -76,7 +76,8 @@ def shared_by_chance(data: Audited, columns: Iterable[pl.Series]) -> float:
     A pair of rows agrees in a column with the probability of the sum of its values' squared shares, as some rows show.
     """
     logarithm = np.log(max(1, int((data.codes == TRAIN).sum())))
-    for values in chain(columns, [data.held_target]):
+    told = [] if data.type(data.target_name) == "pair" else [data.held_target]
+    for values in chain(columns, told):
         every = max(1, len(values) // SOME_ROWS)
         if values.name in data.chosen and data.type(values.name) in ("image", "audio", "series"):
             return 0.0

@@ -1,4 +1,4 @@
-"""Classes of very different size, and categories that never train."""
+"""Classes of very different size, and categories and labels that never train."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from danlu.prepare.prepared import Finding
 from danlu.prepare.splits import TEST, TRAIN
 
 _IMBALANCE = 10.0
+_MANY_UNSEEN = 0.05  # of the test rows
 
 
 def find_imbalance(data: Audited) -> list[Finding]:
@@ -33,27 +34,45 @@ def find_imbalance(data: Audited) -> list[Finding]:
 
 
 def find_unseen(data: Audited) -> list[Finding]:
-    """Categories of test rows that no training row has."""
+    """Categories, and values of sets, of test rows that no training row has; those of a target that is a set too."""
+    columns = dict(data.of_type("category", "set"))
+    if data.type(data.target_name) == "set":
+        columns[data.target_name] = data.target
     found = []
     train, test = data.codes == TRAIN, data.codes == TEST
-    for name, values in data.of_type("category").items():
-        tested = values.filter(pl.Series(test))
-        parts = [some.filter(pl.Series(train[start : start + len(some)])).unique() for start, some in in_slices(values)]
-        unseen = tested.is_not_null() & ~tested.is_in(pl.concat(parts).unique().to_list())
-        if unseen.any():
-            # Where rare values are pooled, a new one is met as they were.
-            pools = data.chosen[name].options.get("min_count", 1) > 1
-            some = tested.filter(unseen).unique().sort()
-            found.append(
-                Finding(
-                    key=f"unseen_values:{name}",
-                    severity="warning" if unseen.mean() > 0.05 and not pools else "note",  # type: ignore[operator]
-                    message=f"{name}: {unseen.sum():,} of {len(tested):,} test rows have {len(some):,} values that no "
-                    f"training row has: {', '.join(some.head(5).to_list())}",
-                    columns=(name,),
-                    rows=tuple(data.rows[test][unseen.to_numpy()][:20].tolist()),
-                    remedy="nothing, if new values come in use too; else split so that every value trains",
-                    evidence={"rows": int(unseen.sum()), "values": some.head(50).to_list()},
-                )
+    for name, values in columns.items():
+        parts = [_single(some.filter(pl.Series(train[start : start + len(some)]))) for start, some in in_slices(values)]
+        known = pl.concat([one["value"].unique() for one in parts]).unique().to_list()
+        unseen = _single(values.filter(pl.Series(test))).filter(~pl.col("value").is_in(known))
+        if not unseen.height:
+            continue
+        places, count = unseen["row"].unique().sort().to_numpy(), int(test.sum())
+        # Where rare values are pooled, a new one is met as they were.
+        pools = data.chosen[name].options.get("min_count", 1) > 1
+        some = unseen["value"].unique().sort()
+        has = "has" if len(places) == 1 else "have"
+        what = "a value" if len(some) == 1 else f"{len(some):,} values"
+        listed = ", ".join(some.head(5).to_list()) + (", …" if len(some) > 5 else "")
+        found.append(
+            Finding(
+                key=f"unseen_values:{name}",
+                severity="warning" if len(places) / count > _MANY_UNSEEN and not pools else "note",
+                message=f"{name}: {len(places):,} of {count:,} test rows {has} {what} that no training row "
+                f"has: {listed}",
+                columns=(name,),
+                rows=tuple(data.rows[test][places[:20]].tolist()),
+                remedy="no answer names them, and no score counts them: split so that every value trains"
+                if name == data.target_name
+                else "nothing, if new values come in use too; else split so that every value trains",
+                evidence={"rows": len(places), "values": some.head(50).to_list()},
             )
+        )
     return found
+
+
+def _single(values: pl.Series) -> pl.DataFrame:
+    """`row` and `value`: each row's value, or those of its set; none where it is missing or empty."""
+    rows = pl.DataFrame({"row": pl.Series(range(len(values)), dtype=pl.Int64), "value": values})
+    if values.dtype.is_nested():
+        rows = rows.explode("value", empty_as_null=True, keep_nulls=True)
+    return rows.filter(pl.col("value").is_not_null())
