@@ -104,7 +104,7 @@ def with_files(answers: pl.DataFrame, rows: pl.DataFrame, schema: Schema) -> pl.
         column.name
         for column in schema.inputs
         if column.type in ("image", "audio")
-        and rows[column.name].dtype == pl.String
+        and rows.schema.get(column.name) == pl.String
         and column.name not in answers.columns
     ]
     return pl.concat([rows.select(pictures), answers], how="horizontal") if pictures else answers

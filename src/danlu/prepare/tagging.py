@@ -77,7 +77,8 @@ def _broken(tags: pl.Series, counts: np.ndarray, scheme: str, rows: np.ndarray) 
     if told == "none" or not len(names):
         return []
     codes = np.full((len(tags), int(counts.max(initial=1))), -1, np.int64)
-    found = flat(tags).replace_strict(pl.Series(names), np.arange(len(names)), return_dtype=pl.Int64).to_numpy()
+    places = flat(tags).replace_strict(pl.Series(names), np.arange(len(names)), return_dtype=pl.Int64)
+    found = places.fill_null(-1).to_numpy()
     codes[np.arange(codes.shape[1]) < counts[:, None]] = found
     wrong = np.flatnonzero(~Grammar(tuple(names), told).allows(codes) & (counts > 0))  # type: ignore[arg-type]
     if not len(wrong):

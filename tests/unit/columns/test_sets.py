@@ -10,8 +10,10 @@ from danlu.base.errors import DataError
 from danlu.columns.column import fit_column
 from danlu.columns.inference import infer
 from danlu.columns.tags import scheme_of, tagged_column
+from danlu.prepare.choose import Chosen
 from danlu.prepare.sources.reading import read_source
 from danlu.prepare.strata import stratified_order
+from danlu.prepare.tagging import check_tags
 
 LISTS = pl.Series("x", [["b", "a"], [], None, ["a", "a", " c "], [""]])
 
@@ -84,6 +86,31 @@ def test_sentences_without_their_tags_are_rejected(tmp_path: Path) -> None:
     assert table.rejected["where"][0].endswith("some.conll:7")
     (tmp_path / "plain.conll").write_text("a\nb\n\nc", encoding="utf-8")
     assert read_source("plain.conll", base=tmp_path).frame.to_dicts() == [{"tokens": ["a", "b"]}, {"tokens": ["c"]}]
+
+
+@pytest.mark.parametrize(
+    ("text", "rows", "reasons"),
+    [
+        ("Xian\tB-LOC \nis\tO\t\n\nold\t\n", [], ["2 tokens have 1 tags", "1 tokens have 0 tags"]),
+        ("Xian\tB-LOC \r\nis\tO\r\n", [(["Xian", "is"], ["B-LOC", "O"])], []),
+        ("# newdoc\n# O O\nis VB O\n# NN O\n", [(["#", "is", "#"], ["O", "O", "O"])], []),
+    ],
+    ids=["empty tags", "blanks behind tags", "a token that is #"],
+)
+def test_odd_lines_of_tagged_sentences(
+    tmp_path: Path, text: str, rows: list[tuple[list[str], list[str]]], reasons: list[str]
+) -> None:
+    (tmp_path / "odd.conll").write_text(f"{text}\na{' x' * ('VB' in text)} O\n", encoding="utf-8", newline="")
+    table = read_source("odd.conll", base=tmp_path)
+    assert table.frame.rows() == [*rows, (["a"], ["O"])]
+    assert table.rejected["reason"].to_list() == reasons
+
+
+def test_a_tag_that_is_missing_among_others_is_no_fault_of_ours() -> None:
+    tags = pl.Series("y", [["B-X", None, "O"], ["I-X", "O", "O"]])
+    chosen = {"x": Chosen("x", "tokens", {}, {}), "y": Chosen("y", "tags", {"of": "x", "scheme": "auto"}, {})}
+    (found,) = check_tags(chosen, {"x": pl.Series([["a", "b", "c"]] * 2), "y": tags}, "y", np.arange(2))
+    assert (found.key, found.rows) == ("broken_tags", (1,))
 
 
 def test_every_stretch_of_a_stratified_order_has_its_share_of_rare_labels() -> None:

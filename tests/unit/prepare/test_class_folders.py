@@ -72,7 +72,12 @@ def test_globs_with_a_pattern_are_splits(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("pattern", "message"),
-    [("(?P<label>", "is no regular expression"), ("[0-9]", "has no named group"), ("(?P<x>z)", "whose name fits")],
+    [
+        ("(?P<label>", "is no regular expression"),
+        ("[0-9]", "has no named group"),
+        ("(?P<x>z)", "whose name fits"),
+        ("(?P<audio>a)", "has a group audio"),
+    ],
 )
 def test_what_is_wrong_with_a_pattern_is_told(tmp_path: Path, pattern: str, message: str) -> None:
     touched(tmp_path, "a.wav")

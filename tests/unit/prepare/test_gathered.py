@@ -61,6 +61,7 @@ def test_channels_stand_side_by_side() -> None:
         ({"load": ["t1", "kind"]}, "has the target kind among its columns"),
         ({"load": {"up": "t*", "down": ["u1"]}}, "has channels of 3, 1 columns"),
         ({"id": "t*"}, "is called like a column of the data"),
+        ({"t1": "t*"}, "is called like a column of the data"),  # a request's `t1` could be the one or the other
         ({"load": ["t1", "id"]}, "'a' is not a number of a series"),
     ],
 )

@@ -90,6 +90,12 @@ def _no_files(root: Path, kind: Kind) -> DataError:
 def _by_names(root: Path, kind: Kind, pattern: str) -> Table:
     """As the files' own names say."""
     names = compiled(pattern)
+    if kind.column in names.groupindex:
+        raise DataError(
+            f"data.reader.pattern has a group {kind.column}, which the files' own column is called",
+            where="data.reader.pattern",
+            hint="give the group another name",
+        )
     if root.is_file() and root.suffix.lower() == ".zip":
         raise DataError(
             f"{root.name} is an archive, and a pattern goes with folders", where=str(root), hint="unpack it"

@@ -23,8 +23,9 @@ class Conll:
     """A file of tagged sentences (`.conll`, also packed): the columns `tokens` and `tags`, a list of each a sentence.
 
     A line holds a token and, after a tab (or, where there is none, blanks), its tag; of several fields the first is the
-    token and the last the tag. Comments (`# ` and no tab) and `-DOCSTART-` are passed over. Without tags anywhere, to
-    be predicted say, there are `tokens` alone.
+    token and the last the tag. Passed over are `-DOCSTART-` and comments: lines that begin with `# ` and are not like
+    the other lines, since they have no tab or another number of fields. Without tags anywhere, to be predicted say,
+    there are `tokens` alone.
     """
 
     def read(self, source: Any, *, base: Path) -> Table:
@@ -35,7 +36,7 @@ class Conll:
         """
         path = located(source, base)
         data, _ = decode(read_bytes(path), encoding="auto", path=path)
-        sentences = list(_sentences(data.decode("utf-8")))
+        sentences = list(_sentences(data.decode("utf-8").split("\n")))
         if not sentences:
             raise DataError(f"{path.name} holds no token", where=str(path), hint="give lines of TOKEN, tab, TAG")
         tagged = any(tags for _, tags, _ in sentences)
@@ -62,22 +63,29 @@ class Conll:
         )
 
 
-def _sentences(text: str) -> Iterator[tuple[list[str], list[str], int]]:
+def _sentences(lines: list[str]) -> Iterator[tuple[list[str], list[str], int]]:
     """Tokens and tags of each sentence, and the number of its first line, from 1."""
+    usual = next((line for line in lines if line.strip() and not line.startswith(("#", _DOCUMENT))), "\t")
     tokens: list[str] = []
     tags: list[str] = []
     first = 1
-    for number, line in enumerate(text.split("\n"), 1):
-        line = line.rstrip("\r")
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             if tokens:
                 yield tokens, tags, first
             tokens, tags, first = [], [], number + 1
             continue
-        fields = line.split("\t") if "\t" in line else line.split()
-        if fields[0] == _DOCUMENT or (line.startswith("# ") and "\t" not in line):
+        fields = _fields(line)
+        is_token = "\t" in line or ("\t" not in usual and len(fields) == len(usual.split()))
+        if fields[0] == _DOCUMENT or (line.startswith("# ") and not is_token):
             continue
         tokens.append(fields[0])
-        tags += fields[-1:] if len(fields) > 1 else []
+        tags += [fields[-1]] if len(fields) > 1 and fields[-1] else []
     if tokens:
         yield tokens, tags, first
+
+
+def _fields(line: str) -> list[str]:
+    """A line's fields, of which the last has no blanks around it."""
+    *others, last = line.split("\t") if "\t" in line else line.split()
+    return [*others, last.strip()]

@@ -29,7 +29,7 @@ def with_series(table: Table, data: Data) -> Table:
     frame, found = table.held, []
     for name, steps in data.series.items():
         one = _series(name, steps, frame.columns, data.target)
-        if name in frame.columns and name not in one.columns:
+        if name in frame.columns:
             raise _wrong(name, f"is called like a column of the data, {name}", "give the series another name")
         series = one.gather(frame, data.missing_values)
         frame = frame.drop(one.columns).with_columns(series)
