@@ -28,6 +28,7 @@ _MOST_CELLS = 10_000_000  # rows × features × classes
 _MOST_WORK = 2_000_000_000  # rows × features × classes × iterations
 _MOST_TREES = 5_000
 _MOST_ITERATIONS = 300
+_ANSWERS = {"multilabel": "a set", "tagging": "tags", "quantiles": "quantiles", "contrastive": "a pair of vectors"}
 _MOST_CLASSES = 100
 _MOST_CATEGORIES = 255  # scikit-learn's own bound
 _PICTURE_SIZE = 16
@@ -110,7 +111,8 @@ def _constant(task: Task, truth: np.ndarray, prepared: Prepared) -> _Made:
         grammar = task.answers(np.zeros((1, *task.output_shape), np.float32)).grammar
         note = f"always answers {task.target.labels[most]}, the most frequent tag of the training rows"
         return Answers(values, grammar=grammar), note, len(truth)
-    return None, f"not made: a {task.name} task has no answer that is the same for all rows", 0
+    chance = f"by chance the right partner ranks first in 1 of {test.num_rows:,} rows"
+    return None, f"not made: pairs have no answer in common; {chance}", 0
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,7 @@ def _boosting(task: Task, prepared: Prepared, seed: int) -> _Made:
     train, validation, test = (prepared.split(name) for name in ("train", "validation", "test"))
     schema, classes = prepared.schema, prepared.num_classes
     if task.name not in (*CLASSES, "regression"):
-        return None, f"not fitted: its trees answer one class or one number, and this is a {task.name} task", 0
+        return None, f"not fitted: its trees answer one class or one number, not {_ANSWERS[task.name]}", 0
     if classes > _MOST_CLASSES:
         return None, f"not fitted: {classes} classes are more than the {_MOST_CLASSES} it is tried on", 0
     categorical = _categorical(schema)

@@ -54,7 +54,7 @@ def table(
         caption: above it.
         head: (text, "" or NUMBER) of each column; numbers stand to the right.
         rows: as many cells each as the head has.
-        narrow: it needs no more than a third of the page.
+        narrow: it is as wide as what it holds, not as the page.
     """
     assert all(len(row) == len(head) for row in rows), caption
     return {"kind": "table", "caption": caption, "head": head, "rows": rows, "narrow": narrow}

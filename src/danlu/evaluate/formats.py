@@ -50,6 +50,7 @@ _CONSTANT = {
     "quantiles": "Training quantiles",
     "multilabel": "Most frequent labels",
     "tagging": "Most frequent tag",
+    "contrastive": "One and the same answer",
 }
 
 

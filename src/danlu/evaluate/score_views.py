@@ -21,6 +21,7 @@ _INTROS = {
 }
 _MOST_CLASSES = 26
 _FEW_CLASSES = 5
+_ONE_LINE = 30
 _VERDICTS = {
     "better": ("The network does better than {rival}: {by}.", "good"),
     "no difference shown": ("No difference between the network and {rival} is shown: {by}.", "warn"),
@@ -255,11 +256,18 @@ def _mistake_table(mistakes: Sequence[Mapping[str, Any]]) -> Block:
     head += [(name, "") for name in columns]
     rows: list[list[Cell]] = []
     for one in mistakes:
-        judged: list[Cell] = [figure(one["row"]), cell(_value(one["truth"]), strong=True), _value(one["answer"])]
+        judged: list[Cell] = [figure(one["row"]), *_told(one["truth"], one["answer"])]
         judged.append(_said(one)[1])
         texts = [one["values"].get(name) for name in columns]
         rows.append([*judged, *[cell("–" if text is None else text, clip=True) for text in texts]])
     return table("Rows, numbered from 0 as in the source", head, rows)
+
+
+def _told(truth: Any, answer: Any) -> list[Cell]:
+    """Truth and answer; where they are long, in several lines."""
+    texts = _value(truth), _value(answer)
+    is_long = max(map(len, texts)) > _ONE_LINE
+    return [cell(text, strong=not place, wrap=is_long) for place, text in enumerate(texts)]
 
 
 def _value(value: Any) -> str:

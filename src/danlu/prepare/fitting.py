@@ -109,6 +109,8 @@ def _shared(looked: Looked, recipe: Recipe) -> dict[str, tuple[str, ...]]:
         elif not _is_large(looked.chosen[group[0]]):
             message = f"names {group[0]}, which is of type {kinds[0][0]}"
             hint = "share columns of texts, tokens, series, sounds or pictures"
+            if kinds[0][0] == "category":
+                hint = f"if it holds texts that repeat, say so: data.columns: {{{group[0]}: text}}"
         elif any(one != kinds[0] for one in kinds[1:]):
             message = f"names {', '.join(group)}, which differ in their type or options"
             hint = "give them the same in data.columns"
@@ -157,6 +159,7 @@ def fit_columns(
         for one in in_turn(lambda name: encoded(name, beside), looked.inputs, workers(len(looked.codes))):
             inputs.append(one)
             task.advance(1, one.fitted.name)
+        task.advance(0, f"{len(inputs) + 1:,} in all")
     return [*inputs, target], beside
 
 

@@ -141,6 +141,7 @@ class Looking:
                     self.parsed.put(seen.name, seen.parsed)
                 if seen.unused is not None:
                     self.unused.put(seen.name, seen.unused)
+            task.advance(0, f"{frame.width:,} in all")
         if faults:
             raise RecipeError(faults)
         check_target(chosen[self.target_name])
@@ -285,7 +286,7 @@ class Looking:
             return
         others = [name for name in self.unused if looked.chosen[name].finding in ("text", "high_cardinality")]
         with self.progress.task("audit", total=len(CHECKS)) as task:
-            self.noticed += audit(
+            found = audit(
                 Audited(
                     looked.inputs,
                     looked.chosen,
@@ -299,6 +300,8 @@ class Looking:
                 ),
                 lambda note: task.advance(1, note),
             )
+            task.advance(0, f"{len(CHECKS)} checks")
+        self.noticed += found
 
     def _measure(self, looked: Looked) -> dict[str, dict[str, Any]]:
         train = pl.Series(looked.is_train)
@@ -312,6 +315,7 @@ class Looking:
             for name, found in zip(names, in_turn(measure, names, workers(len(train))), strict=True):
                 figures[name] = found
                 task.advance(1, name)
+            task.advance(0, f"{len(names):,} in all")
         return figures
 
     def _values(self, name: str, looked: Looked) -> pl.Series:

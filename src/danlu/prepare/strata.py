@@ -129,8 +129,8 @@ def _rare_finding(name: str, rare: Sequence[str]) -> Finding:
     return Finding(
         key="rare_classes",
         severity="warning",
-        message=f"{len(rare)} of the classes of {name} have fewer than {_MIN_CLASS_ROWS} rows: they train, untested: "
-        + ", ".join(rare[:10]),
+        message=f"{len(rare)} of the classes of {name} {'has' if len(rare) == 1 else 'have'} fewer than "
+        f"{_MIN_CLASS_ROWS} rows and only train, untested: " + ", ".join(rare[:10]),
         columns=(name,),
         remedy="gather more rows of them, join them with others, or leave them out",
         evidence={"classes": list(rare[:100])},

@@ -136,10 +136,11 @@ def _words(raw: pl.Series, words: Sequence[str]) -> dict[str, int]:
 def _missing_word(word: str, columns: Mapping[str, int]) -> Finding:
     ordered = sorted(columns.items(), key=lambda item: -item[1])
     some = ", ".join(f"{name} ({rows:,} rows)" for name, rows in ordered[:4]) + (", …" if len(ordered) > 4 else "")
+    where = f"{len(columns)} column{'s' * (len(columns) != 1)} of words"
     return Finding(
         key=f"missing_word:{word}",
         severity="note",
-        message=f"{show(word)} is taken for missing in {len(columns)} columns of words: {some}; missing numbers are "
+        message=f"{show(word)} is taken for missing in {where}: {some}; missing numbers are "
         f"left blank, so {word} may well say that there is none",
         columns=tuple(name for name, _ in ordered),
         remedy=f"if it does, give data.missing_values without {word}: it is a value then",

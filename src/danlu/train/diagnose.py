@@ -27,6 +27,7 @@ class Facts:
         best_epoch: whose weights are kept, from 0.
         constant: the loss on the training rows of the best answer that is the same for all of them; None where it is
             not comparable with the history's.
+        constant_validation: the same on the validation rows, without class weights; or None.
         dead: layer → (units that were zero on all measured rows, units).
         measured: rows behind `dead`.
         updates: one mapping for each measured step: `lr` and `ratio`, the median over matrices of |Δw| / |w|.
@@ -37,6 +38,7 @@ class Facts:
     stopped: bool
     best_epoch: int
     constant: float | None = None
+    constant_validation: float | None = None
     dead: Mapping[str, tuple[int, int]] | None = None
     measured: int = 0
     updates: Sequence[Mapping[str, float]] = ()
@@ -64,9 +66,16 @@ _LEARNT = 0.01  # share of the constant answer's loss that must be gained
 
 
 def not_learning(history: History, facts: Facts) -> Finding | None:
-    """The training loss never fell below that of the best constant answer, by a hundredth of it."""
+    """Neither the training loss nor the validation loss fell below that of the best constant answer, by a hundredth.
+
+    The training loss alone says little of a short run: it is the mean over an epoch in which the network changes, with
+    dropout, and on rows that were changed on their way (`augment`).
+    """
     best = min(row["loss"] for row in history)
-    if facts.constant is None or best < facts.constant - _LEARNT * abs(facts.constant):
+    if facts.constant is None:
+        return None
+    validated = [row["validation_loss"] for row in history if row["validation_loss"] is not None]
+    if _is_below(best, facts.constant) or (validated and _is_below(min(validated), facts.constant_validation)):
         return None
     return Finding(
         key="not_learning",
@@ -76,6 +85,10 @@ def not_learning(history: History, facts: Facts) -> Finding | None:
         remedy="raise train.optimizer.lr or train.epochs; if that does not help, the columns do not tell the target",
         evidence={"loss": best, "constant": facts.constant},
     )
+
+
+def _is_below(loss: float, constant: float | None) -> bool:
+    return constant is not None and loss < constant - _LEARNT * abs(constant)
 
 
 def validation_undefined(history: History, facts: Facts) -> Finding | None:
@@ -222,7 +235,7 @@ def still_improving(history: History, facts: Facts) -> Finding | None:
         key="still_improving",
         severity="note",
         message=f"the validation loss was still falling at the last epoch: {values[-1 - late]:.4g} to "
-        f"{values[-1]:.4g} in the last {late}",
+        f"{values[-1]:.4g} in the last {f'{late} epochs' if late > 1 else 'one'}",
         remedy=f"raise train.epochs above {len(values)}",
         evidence={"epochs": len(values), "share_gained_late": round(lately / gained, 3)},
     )

@@ -96,11 +96,13 @@ def notice(loop: Loop) -> None:
     constant = None
     if section.sampling == "uniform":
         constant = constant_loss(loop.network, loop.loss, loop.training, loop.class_weights)
+    validation = None if constant is None else constant_loss(loop.network, loop.loss, loop.validation, None)
     facts = Facts(
         epochs=loop.plan.epochs,
         stopped=at.stopped,
         best_epoch=at.best_epoch,
         constant=constant,
+        constant_validation=validation,
         dead=dead,
         measured=measured,
         updates=statistics[0].updates if statistics else (),

@@ -62,6 +62,9 @@ def test_a_network_that_learns_nothing_is_told() -> None:
     assert "train.optimizer.lr" in found.remedy
     assert keys(rows, constant=None) == []
     assert keys(history([0.694, 0.68, 0.67, 0.66]), constant=0.6931, stopped=True) == []
+    augmented = history([2.9, 2.4], [2.2, 2.0])
+    assert keys(augmented, constant=2.3, constant_validation=2.3) == []
+    assert keys(augmented, constant=2.3, constant_validation=1.9) == ["not_learning"]
 
 
 def test_a_validation_loss_that_is_no_number_is_told() -> None:

@@ -19,7 +19,8 @@ def find_missing(data: Audited) -> list[Finding]:
         Finding(
             key="missing_values",
             severity="note",
-            message=f"{len(some)} of {len(shares)} input columns have missing values: {listed}",
+            message=f"{len(some)} of {len(shares)} input columns {'has' if len(some) == 1 else 'have'} missing values: "
+            f"{listed}",
             columns=tuple(some),
             remedy="set `missing` of a column in data.columns to say what stands for them",
             evidence={"shares": some},
