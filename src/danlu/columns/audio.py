@@ -219,7 +219,8 @@ class Audio:
         frames = np.zeros((len(values), state.length, num_bands + 1), np.float32)
         for row, bands in zip(present, self._read(values, present, partial(self._bands, state=state)), strict=True):
             if self._scaling == "row":
-                bands = (bands - bands.mean(axis=0)) / np.sqrt(bands.var(axis=0) + 1e-7)
+                wide = bands.astype(np.float64)
+                bands = (wide - wide.mean(axis=0)) / np.sqrt(wide.var(axis=0) + 1e-7)
             elif self._scaling == "standard":
                 bands = (bands - np.array(state.mean, np.float32)) / np.array(state.std, np.float32)
             frames[row, : len(bands), :num_bands] = bands

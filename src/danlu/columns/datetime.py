@@ -15,9 +15,11 @@ import numpy as np
 import polars as pl
 
 from danlu.base.errors import DataError
+from danlu.columns.category import read_categories
 from danlu.columns.column import Arrays, Field, State
 from danlu.columns.dates import ISO_FORMATS, SURE_FORMATS, is_open, read_all
 from danlu.columns.fault import bad_value, no_values, wrong_dtype, wrong_option
+from danlu.columns.scales import deviation
 
 _DAY_US = 86_400_000_000
 
@@ -68,11 +70,8 @@ class Datetime:
             return zoned.cast(pl.Datetime("us"))
         if dtype in (pl.Date, pl.Null):
             return values.cast(pl.Datetime("us"))
-        if dtype.is_float():
-            values = values.fill_nan(None)
-            values = values.cast(pl.Int64) if (values == values.round()).all() else values
         if dtype.is_numeric() or dtype in (pl.Categorical, pl.Enum):
-            values = values.cast(pl.String)  # 20240105
+            values = read_categories(values)  # 20240105
         if values.dtype != pl.String:
             raise wrong_dtype(values, "dates")
         return self._read(values)
@@ -112,8 +111,7 @@ class Datetime:
             int(stamps[(len(known) - 1) // 2]),  # the lower median: a date that is there
             self.indicator and self.missing != "drop" and len(known) < len(values),
             bool((stamps % _DAY_US != 0).any()),
-            _mean_and_spread(known.dt.year().to_numpy()),
-            _mean_and_spread(stamps.to_numpy() / _DAY_US),
+            *((float(one.mean()), deviation(one)) for one in (known.dt.year().to_numpy(), stamps.to_numpy() / _DAY_US)),
         )
 
     def fields(self, state: DatetimeState) -> tuple[Field, ...]:
@@ -168,8 +166,3 @@ class Datetime:
     def drops(self, values: pl.Series) -> np.ndarray:
         """(N,) bool, True where the value is missing and `missing` is `drop`."""
         return values.is_null().to_numpy() if self.missing == "drop" else np.zeros(len(values), bool)
-
-
-def _mean_and_spread(values: np.ndarray) -> tuple[float, float]:
-    spread = float(values.std())
-    return float(values.mean()), spread if spread > 0 else 1.0

@@ -12,9 +12,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from danlu.base.errors import DataError
 from danlu.columns.column import nulled
 from danlu.columns.fault import bad_value
 from danlu.columns.number import read_numbers
+from danlu.columns.series import Series
+from danlu.columns.steps import lengths, numbers, spread
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,28 @@ class Gathered:
         inner: Any = pl.Float64 if single else pl.List(pl.Float64)
         return pl.Series(self.name, rows, dtype=pl.List(inner))
 
+    def scatter(self, values: pl.Series, missing_values: Sequence[str]) -> pl.DataFrame:
+        """N rows with all its columns, of (N,) whole series; steps past its columns are left out.
+
+        Raises:
+            DataError: one is no such series; names its row, and not what stands there, which may have to be masked.
+        """
+        try:
+            lists = Series().parse(nulled(values, missing_values)).alias(values.name)
+            steps_SC = numbers(lists, len(self.channels))
+        except DataError as error:
+            channels = f"{len(self.channels)} channel{'s' * (len(self.channels) > 1)}"
+            raise DataError(f"it is no series of {channels}", where=error.where, hint=error.hint) from None
+        steps_NTC = np.full((len(values), len(self.channels[0]), len(self.channels)), np.nan)
+        spread(steps_SC, lengths(lists), steps_NTC)
+        return pl.DataFrame(
+            [
+                pl.Series(name, steps_NTC[:, step, place], nan_to_null=True)
+                for place, channel in enumerate(self.channels)
+                for step, name in enumerate(channel)
+            ]
+        )
+
     def dump(self) -> dict[str, Any]:
         """As JSON values."""
         return {"name": self.name, "channels": [list(channel) for channel in self.channels]}
@@ -85,11 +110,11 @@ class Gathered:
 def _numbers(values: pl.Series) -> np.ndarray:
     """(N,) float64, NaN where one is missing. Raises DataError."""
     if values.dtype == pl.String:
-        numbers = read_numbers(values)
-        wrong = numbers.is_null() & values.is_not_null()
+        found = read_numbers(values)
+        wrong = found.is_null() & values.is_not_null()
         if wrong.any():
             hint = "mend the value, or take the column out of data.series"
             raise bad_value(values, wrong, "a number of a series", hint)
     else:
-        numbers = values.cast(pl.Float64)
-    return numbers.fill_null(float("nan")).to_numpy()
+        found = values.cast(pl.Float64)
+    return found.fill_null(float("nan")).to_numpy()

@@ -24,6 +24,7 @@ from danlu.columns.pictures import (
     unreadable_reason,
 )
 from danlu.columns.pixels import channels_last, find_range, row_array, to_bytes, to_channels, to_fixed, to_size
+from danlu.columns.steps import depth
 
 _SAMPLE = 2000  # training pictures that size, channels, mean and deviation are learned from
 _KEPT_SIDE = 64  # equal pictures up to this side keep their size
@@ -102,10 +103,9 @@ class Image:
             return values
         if isinstance(dtype, pl.Struct) and "bytes" in {field.name for field in dtype.fields}:
             return values.struct.field("bytes").alias(values.name)  # pictures in Parquet, as data sets hold them
-        if isinstance(dtype, (pl.Array, pl.List)) and dtype.inner is not None and dtype.inner.is_nested():
+        levels, inner = depth(dtype)
+        if levels > 1 and (inner.is_numeric() or inner in (pl.Boolean, pl.Null)):
             return to_fixed(values)
-        if isinstance(dtype, pl.Array) and len(dtype.shape) > 1:
-            return values
         raise wrong_dtype(values, "paths, files' bytes or arrays of height x width pixels")
 
     def fit(self, values: pl.Series) -> ImageState:

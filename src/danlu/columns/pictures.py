@@ -264,10 +264,18 @@ def _middle(picture: Picture, wanted: tuple[int, int], shorter_side: int, method
     Both are rounded down, as transformers' processors have it.
     """
     short, long = sorted(picture.size)
+    most = max(short, MAX_PIXELS * short // shorter_side**2)
+    if long > most:  # a strip: brought to the shorter side, all of it would fill the memory
+        picture, long = _cut(picture, (min(picture.width, most), min(picture.height, most))), most
     sides = (shorter_side, int(shorter_side * long / short))
     whole = picture.resize(sides if picture.width <= picture.height else sides[::-1], method)
-    left, top = ((side - one) // 2 for side, one in zip(whole.size, wanted, strict=True))
-    return whole.crop((left, top, left + wanted[0], top + wanted[1]))
+    return _cut(whole, wanted)
+
+
+def _cut(picture: Picture, wanted: tuple[int, int]) -> Picture:
+    """The middle, (width, height) `wanted`; black beyond the picture."""
+    left, top = ((side - one) // 2 for side, one in zip(picture.size, wanted, strict=True))
+    return picture.crop((left, top, left + wanted[0], top + wanted[1]))
 
 
 def resize_pixels(pixels: np.ndarray, size: tuple[int, int], fit: Fit | Framing) -> np.ndarray:

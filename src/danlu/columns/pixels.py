@@ -75,7 +75,8 @@ def to_bytes(array: np.ndarray, low: float, high: float) -> np.ndarray:
         return np.array(array, order="C")
     pixels = np.empty(array.shape, np.uint8)
     for start in range(0, len(array), _CHUNK):
-        part = (array[start : start + _CHUNK].astype(np.float64) - low) * (255 / (high - low))
+        with np.errstate(over="ignore"):  # what overflows is clipped below
+            part = (array[start : start + _CHUNK].astype(np.float64) - low) * (255 / (high - low))
         pixels[start : start + _CHUNK] = np.rint(np.clip(part, 0, 255))
     return pixels
 

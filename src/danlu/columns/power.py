@@ -16,7 +16,7 @@ _RANGE = 20.0
 _STRONGEST = 1000.0
 _TOLERANCE = 1e-7
 _GOLDEN = (5**0.5 - 1) / 2
-_LARGEST = float(np.finfo(np.float64).max)
+LARGEST = float(np.finfo(np.float64).max)
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Power:
         values = np.clip(_unbend(inside, self.power), self.low, self.high)
         with np.errstate(over="ignore"):
             beyond = (bent - inside) / np.maximum(self._slope(values), 1e-300)
-        return np.asarray(np.clip(values + beyond, -_LARGEST, _LARGEST))
+        return np.asarray(np.clip(values + beyond, -LARGEST, LARGEST))
 
     def _slope(self, values: np.ndarray) -> np.ndarray:
         return np.asarray(np.exp((_exponents(values, self.power) - 1) * np.log1p(np.abs(values))))

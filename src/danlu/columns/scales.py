@@ -12,10 +12,10 @@ from typing import Literal
 
 import numpy as np
 
-from danlu.columns.power import Power, fit_power
+from danlu.columns.power import LARGEST, Power, fit_power
 
 ScaleName = Literal["standard", "min_max", "robust", "quantile", "log", "yeo_johnson", "none"]
-_LARGEST = float(np.finfo(np.float32).max)
+_LARGEST_INPUT = float(np.finfo(np.float32).max)
 # A layer sums products of what it is given, a normalization squares them: past about 1e19 float32 would overflow, and
 # one wild value would make every answer NaN.
 _FARTHEST = 1e15
@@ -50,11 +50,16 @@ class Scale:
                 scaled = (self._bend(values) - center) / spread
             if self.name == "min_max":
                 scaled = _soften(scaled, 0.0, 1.0)
-        farthest = _LARGEST if self.name == "none" else _FARTHEST
+        farthest = _LARGEST_INPUT if self.name == "none" else _FARTHEST
         return np.asarray(np.clip(scaled, -farthest, farthest))
 
     def invert(self, scaled: np.ndarray) -> np.ndarray:
-        """(N,) float64 scaled values as (N,) float64 values in the column's own unit."""
+        """(N,) float64 scaled values as (N,) float64 values in the column's own unit; finite for finite ones."""
+        with np.errstate(over="ignore"):  # what overflows is clipped
+            values = self._inverted(scaled)
+        return np.where(np.isfinite(scaled), np.clip(values, -LARGEST, LARGEST), values)
+
+    def _inverted(self, scaled: np.ndarray) -> np.ndarray:
         center, spread = self.figures[:2]
         if self.name == "quantile":
             return self._from_scores(scaled, spread)
@@ -94,27 +99,27 @@ def fit_scale(name: ScaleName, values: np.ndarray) -> Scale:
         if name == "robust":
             low, center, high = (float(value) for value in np.quantile(values, (0.25, 0.5, 0.75)))
             # More than half of the rows may hold one value (many zeros); then the deviation is the spread.
-            return Scale(name, (center, high - low if high > low else _deviation(values)))
+            return Scale(name, (center, high - low if high > low else deviation(values)))
         if name == "log":
             values = _log(values)
         if name == "quantile":
             return _fit_quantiles(values)
         if name == "yeo_johnson":
             return _fit_power(values)
-        return Scale(name, (float(values.mean()), _deviation(values)))
+        return Scale(name, (float(values.mean()), deviation(values)))
 
 
-def _deviation(values: np.ndarray) -> float:
-    """Standard deviation; 1 for a column of one value, whose rounding errors are not a spread."""
-    deviation = float(values.std())
-    return deviation if values.min() < values.max() and deviation > 0 else 1.0
+def deviation(values: np.ndarray) -> float:
+    """Standard deviation of (N,) numbers; 1 where all are one value, whose rounding errors are not a spread."""
+    found = float(values.std())
+    return found if values.min() < values.max() and found > 0 else 1.0
 
 
 def _fit_power(values: np.ndarray) -> Scale:
     power = fit_power(values)
     bent = power.apply(values)
     center = float(bent.mean()) if power.low < power.high else float(bent[0])
-    return Scale("yeo_johnson", (center, _deviation(bent), power.power, power.low, power.high))
+    return Scale("yeo_johnson", (center, deviation(bent), power.power, power.low, power.high))
 
 
 def _fit_quantiles(values: np.ndarray) -> Scale:
@@ -124,7 +129,7 @@ def _fit_quantiles(values: np.ndarray) -> Scale:
     table, group = np.unique(np.quantile(values, levels), return_inverse=True)
     margin = 0.5 / len(values)  # the normal score of level 0 or 1 would be infinite
     scores = np.bincount(group, weights=_normal_score(np.clip(levels, margin, 1 - margin))) / np.bincount(group)
-    return Scale("quantile", (0.0, _deviation(values)), table, scores)
+    return Scale("quantile", (0.0, deviation(values)), table, scores)
 
 
 def _normal_score(levels: np.ndarray) -> np.ndarray:

@@ -179,7 +179,11 @@ class Schema:
         for side in self.sides:
             frame = side.complete(frame, self.missing_values)
         for one in self.gathered:
-            frame = one.complete(self._masked(frame, one.columns), self.missing_values)
+            if one.name not in frame.columns:
+                frame = one.complete(self._masked(frame, one.columns), self.missing_values)
+            elif self.masks.columns.keys() & set(one.columns):  # they hold for a whole series too
+                parts = self._masked(one.scatter(frame[one.name], self.missing_values), one.columns)
+                frame = frame.with_columns(one.gather(parts, self.missing_values))
         return frame
 
     def _masked(self, frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:

@@ -16,6 +16,7 @@ from danlu.columns.fault import bad_value, no_values, wrong_dtype, wrong_option
 from danlu.columns.steps import as_lists, check_channels, count_channels, depth, flat, lengths, numbers, spread
 
 _MISSING = ("", "null", "none", "nan", "na")  # what stands for a missing step in texts, in small letters
+_BETWEEN = r"\s*[,;]\s*|\s+"  # numbers in texts
 _NUMBERS_AT_ONCE = 4_000_000
 _FARTHEST = 1e15  # as for numbers, see `scales`
 
@@ -129,7 +130,8 @@ class Series:
         found = lengths(values)
         if not state.masked:
             _check_length(values, found, state)
-        steps = (numbers(values, state.num_channels) - state.mean) / state.std
+        with np.errstate(over="ignore"):  # what overflows is clipped
+            steps = (numbers(values, state.num_channels) - state.mean) / state.std
         np.clip(steps, -_FARTHEST, _FARTHEST, out=steps)
         shape = (len(values), state.length, state.num_channels + state.masked)
         encoded = np.zeros(shape, np.float32)
@@ -185,8 +187,11 @@ def read_series(values: pl.Series) -> pl.Series:
     text = values.str.strip_chars()
     body = text.str.strip_chars("[]() \t\r\n")
     body = body.set(body == "", None)
-    if text.str.contains(r"^[\[(]\s*[\[(]").any():
-        steps = body.str.replace_all(r"\s*[\])]\s*[,;]?\s*[\[(]\s*", "|").str.split("|")
+    nested = text.str.contains(r"^[\[(]\s*[\[(]").fill_null(False)
+    if nested.any():
+        between = body.str.replace_all(r"\s*[\])]\s*[,;]?\s*[\[(]\s*", "|")
+        # Beside such a text, one with no bracket for each step is what it is alone: steps of one number.
+        steps = between.zip_with(nested, body.str.replace_all(_BETWEEN, "|")).str.split("|")
         lists = steps.list.eval(_apart(pl.element()).list.eval(_number(pl.element())))
         wrong = lists.list.eval(pl.element().list.eval(pl.element().is_null()).list.any()).list.any()
     else:
@@ -200,7 +205,7 @@ def read_series(values: pl.Series) -> pl.Series:
 
 def _apart(text: pl.Expr) -> pl.Expr:
     """What stands between commas, semicolons and spaces."""
-    return text.str.replace_all(r"\s*[,;]\s*|\s+", ",").str.split(",")
+    return text.str.replace_all(_BETWEEN, ",").str.split(",")
 
 
 def _number(text: pl.Expr) -> pl.Expr:

@@ -19,7 +19,8 @@ from danlu.columns.pictures import UnreadableError, unpacked
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".w64", ".caf")
 _MAGIC = (b"RIFF", b"fLaC", b"OggS", b"ID3", b"FORM", b".snd", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2")
-MAX_SAMPLES = 200_000_000  # of all channels: an hour of stereo; a small file can unpack to more than the memory holds
+# Of all channels, 37 minutes of stereo at 44,100 Hz: a small file can unpack to more than the memory holds.
+MAX_SAMPLES = 200_000_000
 _SILENT = 1e-6  # below the last of 16 bits
 SILENCE = "it is silent"
 
@@ -95,9 +96,16 @@ def resampled(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:
     """(S,) float32 samples at another rate.
 
     Source: the SoX resampler library, its quality HQ (band-limited, linear phase).
+
+    Raises:
+        UnreadableError: at the wanted rate there would be more of them than are read of any sound.
     """
     if rate == wanted:
         return samples
+    count = len(samples) * wanted // rate
+    if count > MAX_SAMPLES:
+        message = f"it has {len(samples):,} samples at {rate:,} a second; at {wanted:,} it would have {count:,}"
+        raise UnreadableError(f"{message}, more than {MAX_SAMPLES:,}")
     found: np.ndarray = need("soxr", "audio").resample(samples, rate, wanted, quality="HQ")
     return found if len(found) else np.zeros(1, np.float32)
 

@@ -12,6 +12,7 @@ from danlu.design.checkpoint import Checkpoint
 
 _TYPES = ("text", "image", "audio")
 _RESAMPLES = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}
+_UNCUT = 384
 _LONGEST = 512  # tokens that a text column takes of itself
 # Positions that an architecture counts from the padding's on: so many fewer tokens fit.
 _OFFSET = ("roberta", "xlm-roberta", "camembert", "mpnet", "longformer")
@@ -146,7 +147,9 @@ def _sizes(given: Mapping[str, Any]) -> dict[str, Any]:
     else:
         shorter = size["shortest_edge"] if isinstance(size, Mapping) else size
         whole = [shorter, shorter]
-    if share := given.get("crop_pct"):  # ConvNeXt: brought to a larger side first, then cut
+    if share := given.get("crop_pct"):  # ConvNeXt: brought to a larger side first, then cut; from 384 on distorted
+        if whole[0] >= _UNCUT:
+            return {"size": whole, "resize": "stretch"}
         return {"size": whole, "resize": "crop", "shorter_side": int(whole[0] / share)}
     if not cuts:
         return {"size": whole, "resize": "crop" if shorter else "stretch"}

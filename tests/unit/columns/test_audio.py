@@ -152,6 +152,19 @@ def test_a_file_that_was_cut_off_is_broken_or_shorter_and_never_a_crash() -> Non
             assert np.isfinite(frames(column, [bytes(damaged)])).all()
 
 
+def test_a_rate_that_would_fill_the_memory_is_refused() -> None:
+    """Two megabytes that say one sample a second would become 128 gigabytes."""
+    whole = packed(np.ones(2_000_000), RATE, subtype="PCM_U8")
+    slow = whole[:24] + (1).to_bytes(4, "little") + whole[28:]
+    with pytest.raises(DataError, match="2,000,000 samples at 1 a second; at 8,000 it would have"):
+        frames(fitted([packed()]), [slow])
+
+
+def test_samples_of_any_size_are_scaled_to_numbers() -> None:
+    column = fitted([packed()], features="waveform")
+    assert np.isfinite(frames(column, [packed(np.array([3e38, 3e38, -1e38, 2e38]), subtype="FLOAT")])).all()
+
+
 def test_bands_too_narrow_for_the_frames_are_refused() -> None:
     with pytest.raises(DataError, match=r"\d+ of 200 bands are narrower than frames of 25 ms can tell"):
         fitted([packed()], num_mels=200)

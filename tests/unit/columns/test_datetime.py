@@ -154,3 +154,15 @@ def test_one_date_only_is_no_division_by_zero() -> None:
 def test_bytes_are_refused() -> None:
     with pytest.raises(DataError, match="this needs dates"):
         Datetime().parse(pl.Series("x", [b"2024"]))
+
+
+def test_one_time_stamp_only_has_no_spread_but_rounding_errors() -> None:
+    column = fit_column("x", "datetime", {}, pl.Series("x", ["2023-11-17 10:11:12.000001"] * 6))
+    assert abs(column.encode(pl.Series("x", ["2023-11-18"]))["value"]).max() < 2
+
+
+@pytest.mark.parametrize("wrong", [float("inf"), 1e300, 20240105.5])
+def test_a_number_that_is_no_date_is_named_and_not_those_beside_it(wrong: float) -> None:
+    with pytest.raises(DataError, match="is not a date in a known form") as caught:
+        Datetime().parse(pl.Series("x", [20240105.0, wrong]))
+    assert caught.value.where == "column x, row 1"

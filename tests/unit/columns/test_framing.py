@@ -14,7 +14,7 @@ import pytest
 from danlu.base.errors import DataError
 from danlu.columns.column import fit_column
 from danlu.columns.decoded import decoded_once
-from danlu.columns.pictures import Framing, read_picture
+from danlu.columns.pictures import Framing, read_picture, resize
 from danlu.design.checkpoint import Checkpoint
 from danlu.design.checkpoint_columns import column_options
 
@@ -46,6 +46,14 @@ def test_the_shorter_side_comes_first_and_then_the_middle_is_cut() -> None:
     assert not small[:6].any()
     assert small[6:26].any()
     assert not small[26:].any()
+
+
+def test_a_strip_is_cut_before_it_would_fill_the_memory() -> None:
+    strip = np.zeros((60_000, 1), np.uint8)
+    strip[29_000:31_000] = 200
+    found = read_picture(packed(Pillow.fromarray(strip)), (32, 32), Framing("crop", "bicubic", 1000), 1)
+    assert (found == 200).all()
+    assert resize(Pillow.fromarray(strip.T), (32, 32), Framing("crop", "bicubic", 1000)).getextrema() == (200, 200)
 
 
 def test_a_picture_of_the_wanted_size_is_cut_too_whether_it_was_kept_or_not(tmp_path: Path) -> None:
@@ -81,10 +89,11 @@ def test_mean_and_deviation_may_be_given() -> None:
     [
         {"image_processor_type": "ViTImageProcessor", "size": {"height": 48, "width": 48}},
         {"image_processor_type": "ConvNextImageProcessor", "size": {"shortest_edge": 42}, "crop_pct": 0.875},
+        {"image_processor_type": "ConvNextImageProcessor", "size": {"shortest_edge": 384}, "crop_pct": 0.875},
         {"image_processor_type": "CLIPImageProcessor", "size": {"shortest_edge": 50}, "resample": 3}
         | {"crop_size": {"height": 44, "width": 44}, "do_center_crop": True},
     ],
-    ids=lambda one: one["image_processor_type"],
+    ids=lambda one: f"{one['image_processor_type']}-{next(iter(one['size'].values()))}",
 )
 def test_pixels_are_those_of_the_processor(processor: dict[str, Any], tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers")

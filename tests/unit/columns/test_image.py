@@ -237,10 +237,15 @@ def test_arrays_with_holes_are_named() -> None:
     assert [row for row, _ in Image().unreadable(pl.Series(ragged))] == [0]
 
 
-@pytest.mark.parametrize("values", [pl.Series("photo", [1]), pl.Series("photo", [[1, 2]])])
-def test_other_types_are_refused(values: pl.Series) -> None:
+@pytest.mark.parametrize("values", [[1], [[1, 2]], [[["a", "b"]]], [[[b"a"]], [[b"a", b"b"]]]], ids=str)
+def test_other_types_are_refused(values: list[object]) -> None:
     with pytest.raises(DataError, match="this needs paths, files' bytes or arrays of height x width pixels"):
-        Image().parse(values)
+        Image().parse(pl.Series("photo", values))
+
+
+def test_numbers_of_any_size_are_black_or_white() -> None:
+    column = fitted([[[0.0, 1.0], [0.5, 1.0]]])
+    assert pixels(column, [[[1e308, -1e308], [0.0, 1.0]]]).ravel().tolist() == [255, 0, 0, 255]
 
 
 def test_an_array_without_a_pictures_shape_is_refused() -> None:

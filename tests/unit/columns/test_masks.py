@@ -18,6 +18,7 @@ from danlu.base.errors import DataError
 from danlu.base.kinds import PERSONAL_KINDS
 from danlu.base.registry import build
 from danlu.columns.column import fit_column
+from danlu.columns.gathered import Gathered
 from danlu.columns.masking import Masks
 from danlu.columns.masks.key import Key, read_key
 from danlu.columns.masks.redact import _TOKENS
@@ -292,3 +293,22 @@ def test_a_schema_keeps_its_masks_without_the_key_and_masks_requests() -> None:
     again.check_key()
     with environment(DANLU_MASK_KEY=None), pytest.raises(DataError, match="DANLU_MASK_KEY is not set"):
         again.check_key()
+
+
+def test_a_series_in_one_cell_is_masked_as_the_columns_that_it_is_made_of() -> None:
+    masks = Masks(columns={"a": {"name": "generalize", "step": 10}, "b": {"name": "generalize", "step": 5}})
+    parts = pl.DataFrame({"a": [37.0, 52.0, None], "b": [18.0, None, None], "c": [3.0, 4.0, None]})
+    made = Gathered("load", (("a", "b", "c"),))
+    rows, _ = masks.apply(parts, MISSING)
+    series = fit_column("load", "series", {"mask": "always"}, made.gather(rows, MISSING))
+    target = fit_column("y", "boolean", {}, pl.Series("y", [True, False, True]))
+    schema = Schema((series,), target, tuple(MISSING), masks=masks, gathered=(made,))
+    expected = schema.encode(parts)["series_0"]
+    for whole in (made.gather(parts, MISSING), made.gather(rows, MISSING), ["37 18 3", "[52, null, 4]", None]):
+        assert (schema.encode(pl.DataFrame({"load": whole}))["series_0"] == expected).all()
+    long = schema.encode(pl.DataFrame({"load": [[37, 18, 3, 99]]}))["series_0"]
+    assert (long == expected[:1]).all()
+    with pytest.raises(DataError, match="it is no series of 1 channel") as caught:
+        schema.encode(pl.DataFrame({"load": ["37 18", "13800138000 x"]}))
+    assert caught.value.where == "column load, row 1"
+    assert "138" not in str(caught.value)

@@ -42,7 +42,8 @@ def test_every_scaled_value_is_a_float32(name: ScaleName) -> None:
 
 @pytest.mark.parametrize("name", SCALES)
 def test_any_prediction_comes_back_finite(name: ScaleName) -> None:
-    assert np.isfinite(fit_scale(name, VALUES).invert(np.array([-1e6, 1e6, 0.0]))).all()
+    for values in (VALUES, VALUES * 1e8):
+        assert np.isfinite(fit_scale(name, values).invert(np.array([-1e38, -1e6, 1e6, 0.0]))).all()
 
 
 def test_figures_are_those_of_the_field() -> None:

@@ -148,3 +148,19 @@ def test_numbers_whose_squares_are_infinite_are_refused_as_in_a_number_column() 
 
 def test_a_wild_number_stays_finite() -> None:
     assert np.isfinite(steps(fitted([[1.0, 2.0]]), [[1e300, -1e300]])).all()
+
+
+def test_a_text_is_read_as_it_is_alone_whatever_stands_beside_it() -> None:
+    column = fitted(["1 2 3", "4 5 6.5"])
+    alone, beside = steps(column, ["1 2 3"]), steps(column, ["1 2 3", "[[1], [2], [3]]"])
+    np.testing.assert_array_equal(beside, np.concatenate([alone, alone]))
+    column = fitted(["[[1, 2], [3, 4]]", "[[5, 1], [3, 2]]"])
+    for values in (["[1, 2]"], ["[1, 2]", "[[1, 2], [3, 4]]"]):
+        with pytest.raises(DataError, match="is not a series of 2 channels") as caught:
+            steps(column, values)
+        assert caught.value.where == "column x, row 0"
+
+
+def test_wild_numbers_are_capped_in_silence() -> None:
+    found = steps(fitted([[0.1, 0.2], [0.1, 0.3]]), [[1e308, -1e308]])
+    np.testing.assert_array_equal(found[0, :, 0], np.float32([1e15, -1e15]))

@@ -150,6 +150,7 @@ def test_a_vocabulary_becomes_a_tokenizer_that_marks_both_ends(tmp_path: Path) -
             {"size": {"shortest_edge": 28}, "crop_pct": 0.875, "do_normalize": False, "do_rescale": False},
             {"size": [28, 28], "resize": "crop", "shorter_side": 32, "mean": [0.0] * 3, "std": [1.0] * 3},
         ),
+        ({"size": {"shortest_edge": 384}, "crop_pct": 0.875, "do_normalize": False}, {"resize": "stretch"}),
     ],
 )
 def test_a_processor_becomes_options_of_an_image_column(

@@ -11,9 +11,11 @@ import pytest
 import torch
 
 from danlu.base.errors import RecipeError
-from danlu.columns.column import fit_column
-from danlu.columns.schema import Schema
+from danlu.columns.column import Field, fit_column
+from danlu.columns.schema import Schema, Slot
 from danlu.design import Network, design, outputs
+from danlu.design.encoders.inception_time import InceptionTime
+from danlu.design.networks.inception_time import InceptionTimeEncoder
 from danlu.export.onnx import Onnx
 from danlu.export.session import open_session, session_outputs
 from tests.small import recipe
@@ -123,10 +125,27 @@ def test_padding_counts_in_no_norm() -> None:
         torch.testing.assert_close(own, other, msg=name)
 
 
+def test_padding_is_never_the_largest_of_three_steps() -> None:
+    """However low a series lies, such as a debt in a currency."""
+    module = InceptionTimeEncoder(InceptionTime(num_modules=1, filters=16, kernel=5), _slot(masked=False)).eval()
+    masked = InceptionTimeEncoder(InceptionTime(num_modules=1, filters=16, kernel=5), _slot(masked=True)).eval()
+    masked.load_state_dict(module.state_dict())
+    steps = torch.tensor([[[-5e6], [-6e6], [-7e6]]])
+    padded = torch.cat([torch.cat([steps, torch.ones(1, 3, 1)], 2), torch.zeros(1, 2, 2)], 1)
+    with torch.no_grad():
+        found, expected = masked({"series_0": padded}).values, module({"series_0": steps}).values
+    torch.testing.assert_close(found, expected)
+
+
+def _slot(*, masked: bool) -> Slot:
+    return Slot("load", Field("steps", "series", (5 if masked else 3, 1 + masked), masked=masked), "series_0")
+
+
 @pytest.mark.parametrize(
     ("options", "message", "hint"),
     [
         ({"name": "lstm", "attention": True}, "is true, but there is one layer: attention stands between two", "set"),
+        ({"name": "inception_time", "kernel": 40}, "is 40, an even number", "set kernel to 39 or 41"),
         ({"name": "patch_transformer", "num_heads": 6}, "is 6, which does not divide width (64)", "set num_heads to 4"),
         ({"name": "patch_transformer", "stride": 9}, "is 9, more than a patch has steps (8)", "set stride to 8"),
         ({"name": "patch_transformer", "channels": "apart", "pooling": "none"}, "is none, but channels go", "set"),

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from danlu.design.encoders.inception_time import InceptionTime
 
 _EVERY = 3
-_LOWEST = -1e4  # below all scaled values, and finite: padding is never the largest
 
 
 class InceptionTimeEncoder(nn.Module):
@@ -81,13 +80,19 @@ class _Inception(nn.Module):
 
     def forward(self, values_BCT: Tensor, mask_BT: Tensor | None) -> Tensor:
         """(B, C, T) with zeros for padding → (B, 4 F, T) likewise."""
-        largest = values_BCT if mask_BT is None else values_BCT.masked_fill(~mask_BT.unsqueeze(1), _LOWEST)
+        largest = values_BCT if mask_BT is None else _lowered(values_BCT, mask_BT)
         largest = kept(functional.max_pool1d(largest, 3, stride=1, padding=1), present_as(mask_BT, largest))
         inner = self.bottleneck(values_BCT)
         branches = [convolution(inner) for convolution in self.convolutions]
         joined = torch.cat([*branches, self.pooled(largest)], dim=1)
         present = present_as(mask_BT, joined)
         return kept(functional.relu(_normed(self.norm, joined, present)), present)
+
+
+def _lowered(values_BCT: Tensor, mask_BT: Tensor) -> Tensor:
+    """Values whose padding is as low as the lowest of its row and channel, so that it is never the largest alone."""
+    lowest_BC1 = values_BCT.detach().amin(dim=2, keepdim=True)
+    return torch.where(mask_BT.unsqueeze(1), values_BCT, lowest_BC1)
 
 
 class _Path(nn.Module):

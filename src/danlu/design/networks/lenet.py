@@ -27,7 +27,7 @@ class LenetEncoder(nn.Module):
 
     x = pool(a(W₅ₓ₅ ∗ x + b)), twice, a being the activation and pool the largest or the mean of each 2 × 2; then
     x = a(W x + b), twice. As published, pictures below 32 pixels are padded by two in the first convolution, and the
-    second has no padding where the map has the five pixels that it needs.
+    second has no padding where the map has the six pixels that it and the pooling need.
     """
 
     def __init__(self, options: Lenet, slot: Slot) -> None:
