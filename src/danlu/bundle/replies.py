@@ -5,7 +5,7 @@ Shapes: N rows, K classes or labels, Q quantiles, D width.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -90,7 +90,7 @@ def reply_objects(task: Task, schema: Schema, answers: Answers, rows: pl.DataFra
     if answers.probabilities is not None:
         parts["probabilities"] = _named(schema.target.labels, answers.probabilities)
     if answers.quantiles is not None:
-        parts["quantiles"] = _named(map(str, answers.levels), answers.quantiles)
+        parts["quantiles"] = _named([str(level) for level in answers.levels], answers.quantiles)
     if "entities" in frame.columns:
         parts["entities"] = frame["entities"].to_list()
     for name, values in parts.items():
@@ -99,7 +99,7 @@ def reply_objects(task: Task, schema: Schema, answers: Answers, rows: pl.DataFra
     return found
 
 
-def _named(names: Any, numbers: np.ndarray) -> list[dict[str, float]]:
+def _named(names: Sequence[str], numbers: np.ndarray) -> list[dict[str, float]]:
     return [dict(zip(names, row, strict=True)) for row in numbers.tolist()]
 
 

@@ -17,9 +17,9 @@ def test_quantiles_that_lie_close_have_names_of_their_own() -> None:
     target = fit_column("y", "number", {"missing": "drop", "quantiles": levels}, rows["y"])
     schema = Schema((fit_column("x", "number", {}, rows["x"]),), target)
     task = task_for(target)
-    answers = task.answers(np.array([[0.0, 1.0, 2.0]], np.float32))
+    answers = task.answers(np.array([[0.0, 1.0, 2.0], [0.5, 0.5, 3.0]], np.float32))
     frame = reply_frame(task, schema, answers)
     assert frame.columns == ["prediction", "quantile_0.5", "quantile_0.999999", "quantile_0.9999999"]
-    (one,) = reply_objects(task, schema, answers, rows.head(1))
-    assert list(one["quantiles"].values()) == list(frame.row(0))[1:]
-    assert list(one["quantiles"]) == reply_schema(task, schema)["properties"]["quantiles"]["required"]
+    found = reply_objects(task, schema, answers, rows.head(2))
+    assert [list(one["quantiles"].values()) for one in found] == [list(row)[1:] for row in frame.rows()]
+    assert list(found[0]["quantiles"]) == reply_schema(task, schema)["properties"]["quantiles"]["required"]
