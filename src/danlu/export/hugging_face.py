@@ -18,8 +18,8 @@ Shapes: V codes, T tokens, D width, F width of the feed-forward layer.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from danlu.base.errors import ExportError
 from danlu.base.files import write_bytes, write_text
 from danlu.columns.column import Field, FittedColumn
+from danlu.columns.pictures import pillow
 from danlu.design.layers.lora import merged
 from danlu.design.layers.tokens import Positions
 from danlu.design.layers.transformer_block import PostNormBlock, TransformerBlock
@@ -48,16 +49,14 @@ class Layout:
     Attributes:
         config: of `config.json`.
         weights: name there → weight.
-        processor: of `preprocessor_config.json`; nothing for texts.
     """
 
     config: Mapping[str, Any]
     weights: Weights
-    processor: Mapping[str, Any] = field(default_factory=dict)
 
 
 def save_hugging_face(network: Network, column: str, folder: Path) -> list[Path]:
-    """Write a column's encoder, and the column's tokenizer where it has one, as a folder that transformers opens.
+    """Write a column's encoder, with its tokenizer or its processor, as a folder that transformers opens.
 
     Args:
         network: with its weights.
@@ -83,8 +82,8 @@ def save_hugging_face(network: Network, column: str, folder: Path) -> list[Path]
     written = [folder / "config.json", folder / "model.safetensors"]
     write_text(written[0], _json(found.config))
     write_bytes(written[1], save(plain, metadata={"format": "pt"}))
-    if found.processor:
-        write_text(folder / "preprocessor_config.json", _json(found.processor))
+    if told := processor(given, fitted):
+        write_text(folder / "preprocessor_config.json", _json(told))
         written.append(folder / "preprocessor_config.json")
     if tokenizer := _tokenizer(fitted):
         write_text(folder / "tokenizer.json", tokenizer)
@@ -110,9 +109,9 @@ def layout(module: nn.Module, given: Field) -> Layout:
     if isinstance(module, VitEncoder):
         return _vit(module, given)
     if isinstance(module, ResnetEncoder):
-        return _resnet(module, given)
+        return _resnet(module)
     if isinstance(module, PretrainedEncoder):
-        return _pretrained(module, given)
+        return _pretrained(module)
     hint = "only transformer, vit, resnet and pretrained can be written so"
     raise _no_like(f"{type(module).__name__} has no like in transformers", hint)
 
@@ -220,14 +219,7 @@ def _transformer(module: TransformerEncoder) -> Layout:
     else:
         head_dim = module.width // first.attention.num_heads
         weights["rotary_embeddings.inv_freq"] = 10000.0 ** (-torch.arange(0, head_dim, 2) / head_dim)
-    for place, block in enumerate(blocks):
-        to = f"encoder.layer.{place}"
-        _linear(weights, f"{to}.attention.LayerNorm", block.norm_1)
-        _thirds(weights, [f"{to}.attention.self.{name}" for name in ("query", "key", "value")], block)
-        _linear(weights, f"{to}.attention.output.dense", block.attention.output)
-        _linear(weights, f"{to}.LayerNorm", block.norm_2)
-        _linear(weights, f"{to}.intermediate.dense", block.expand)
-        _linear(weights, f"{to}.output.dense", block.contract)
+    _layers(weights, blocks, norms=("attention.LayerNorm", "LayerNorm"))
     _linear(weights, "encoder.emb_layer_norm_after", module.norm)
     return Layout(config, weights)
 
@@ -263,14 +255,7 @@ def _bert(module: TransformerEncoder) -> Layout:
         "pooler.dense.bias": places_TD.new_zeros(width),
     }
     _linear(weights, "embeddings.LayerNorm", module.norm)
-    for place, block in enumerate(blocks):
-        to = f"encoder.layer.{place}"
-        _thirds(weights, [f"{to}.attention.self.{name}" for name in ("query", "key", "value")], block)
-        _linear(weights, f"{to}.attention.output.dense", block.attention.output)
-        _linear(weights, f"{to}.attention.output.LayerNorm", block.norm_1)
-        _linear(weights, f"{to}.intermediate.dense", block.expand)
-        _linear(weights, f"{to}.output.dense", block.contract)
-        _linear(weights, f"{to}.output.LayerNorm", block.norm_2)
+    _layers(weights, blocks, norms=("attention.output.LayerNorm", "output.LayerNorm"))
     return Layout(config, weights)
 
 
@@ -335,19 +320,12 @@ def _vit(module: VitEncoder, given: Field) -> Layout:
         "embeddings.position_embeddings": module.positions.weight[None],
     }
     _linear(weights, "embeddings.patch_embeddings.projection", module.patches)
-    for place, block in enumerate(blocks):
-        to = f"encoder.layer.{place}"
-        _linear(weights, f"{to}.layernorm_before", block.norm_1)
-        _thirds(weights, [f"{to}.attention.attention.{name}" for name in ("query", "key", "value")], block)
-        _linear(weights, f"{to}.attention.output.dense", block.attention.output)
-        _linear(weights, f"{to}.layernorm_after", block.norm_2)
-        _linear(weights, f"{to}.intermediate.dense", block.expand)
-        _linear(weights, f"{to}.output.dense", block.contract)
+    _layers(weights, blocks, norms=("layernorm_before", "layernorm_after"), attention="attention.attention")
     _linear(weights, "layernorm", module.norm)
-    return Layout(config, weights, _processor(given))
+    return Layout(config, weights)
 
 
-def _resnet(module: ResnetEncoder, given: Field) -> Layout:
+def _resnet(module: ResnetEncoder) -> Layout:
     """ResNet's: the names are the same."""
     if not isinstance(module.embedder, LargeStem):
         raise _no_like("its stem is not the large one, which transformers' ResNet has", "set stem to large")
@@ -365,33 +343,80 @@ def _resnet(module: ResnetEncoder, given: Field) -> Layout:
         "downsample_in_first_stage": False,
     }
     own = {name: value for name, value in module.state_dict().items() if not name.startswith("pixels.")}
-    return Layout(config, own, _processor(given))
+    return Layout(config, own)
 
 
-def _pretrained(module: PretrainedEncoder, given: Field) -> Layout:
+def _pretrained(module: PretrainedEncoder) -> Layout:
     """A checkpoint as it is now, its adapters merged."""
     whole, config = merged(module), module.options.config
     assert config is not None
     if config.get("is_encoder_decoder") or getattr(module.model.config, "is_encoder_decoder", False):
         raise _no_like(f"{module.options.checkpoint} has a decoder, which is not here", "use another checkpoint")
-    processor = _processor(given) if given.kind == "image" else {}
-    return Layout(config, dict(whole.model.state_dict()), processor)
+    return Layout(config, dict(whole.model.state_dict()))
 
 
-def _processor(given: Field) -> dict[str, Any]:
-    """What brings pictures to the encoder's size and colours."""
-    height, width = given.shape[:2]
+def processor(given: Field, fitted: FittedColumn) -> dict[str, Any]:
+    """What brings a column's pictures or sounds to what the encoder takes; nothing for texts.
+
+    Args:
+        given: what the encoder takes.
+        fitted: its column.
+
+    Raises:
+        ExportError: sounds are scaled by what the training ones have in common.
+    """
+    if given.kind == "image":
+        return _picture_processor(given, fitted.options)
+    if fitted.type != "audio":
+        return {}
+    scale = fitted.options["scale"]
+    if scale == "standard":
+        hint = f"set data.columns.{fitted.name}.scale to row or none"
+        raise _no_like("its sounds are scaled by the mean of all training sounds, and transformers does not", hint)
     return {
-        "image_processor_type": "ViTImageProcessor",
+        "feature_extractor_type": "Wav2Vec2FeatureExtractor",
+        "feature_size": 1,
+        "sampling_rate": fitted.state.rate,  # type: ignore[attr-defined]
+        "do_normalize": scale != "none",
+        "padding_value": 0.0,
+        "padding_side": "right",
+        "return_attention_mask": True,
+    }
+
+
+def _picture_processor(given: Field, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Size and colours; pictures of columns that pad, or that cut what fits to no square, are distorted there."""
+    height, width, channels = given.shape
+    size, shorter = {"height": height, "width": width}, options["shorter_side"] or height
+    framing: dict[str, Any] = {"image_processor_type": "ViTImageProcessor", "size": size}
+    if options["resize"] == "crop" and (height == width or options["shorter_side"]):
+        framing = {"image_processor_type": "BitImageProcessor", "size": {"shortest_edge": shorter}}
+        framing |= {"do_center_crop": True, "crop_size": size}
+    return {
+        **framing,
+        "do_convert_rgb": channels == 3,
         "do_resize": True,
-        "size": {"height": height, "width": width},
-        "resample": 2,
+        "resample": pillow().Resampling[(options["resample"] or "bilinear").upper()].value,
         "do_rescale": True,
         "rescale_factor": 1 / 255,
         "do_normalize": True,
         "image_mean": [one / 255 for one in given.mean],
         "image_std": [one / 255 for one in given.std],
     }
+
+
+def _layers(
+    weights: Weights, blocks: Sequence[TransformerBlock], *, norms: tuple[str, str], attention: str = "attention.self"
+) -> None:
+    """Blocks under BERT's names, which ESM and ViT have but for the two norms (and ViT for its attention)."""
+    for place, block in enumerate(blocks):
+        to = f"encoder.layer.{place}"
+        _linear(weights, f"{to}.{norms[0]}", block.norm_1)
+        _thirds(weights, [f"{to}.{attention}.{name}" for name in ("query", "key", "value")], block)
+        _linear(weights, f"{to}.attention.output.dense", block.attention.output)
+        _linear(weights, f"{to}.{norms[1]}", block.norm_2)
+        _linear(weights, f"{to}.intermediate.dense", block.expand)
+        _linear(weights, f"{to}.output.dense", block.contract)
 
 
 def _dropout(block: TransformerBlock) -> float:

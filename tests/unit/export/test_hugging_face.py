@@ -7,24 +7,26 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 import torch
 from torch import Tensor, nn
 
 from danlu.base.errors import ExportError
+from danlu.base.files import write_text
 from danlu.columns.column import Field, fit_column
 from danlu.columns.schema import Schema, Slot
 from danlu.design.assemble import design
-from danlu.design.checkpoint import found_checkpoint
+from danlu.design.checkpoint import Checkpoint, found_checkpoint
 from danlu.design.checkpoint_columns import column_options
 from danlu.design.encoders.pretrained import Pretrained
 from danlu.design.encoders.resnet import Resnet
 from danlu.design.encoders.transformer import Transformer
 from danlu.design.encoders.vit import Vit
 from danlu.design.network import Network
-from danlu.export.hugging_face import layout, save_hugging_face
-from tests.checkpoints import BERT, write_checkpoint
+from danlu.export.hugging_face import layout, processor, save_hugging_face
+from tests.checkpoints import BERT, WAV2VEC, write_checkpoint
 from tests.small import frame, recipe, schema
 
 TEXTS = ["a good film", "a bad film", "the plot was great", "awful acting", "it was a good plot"] * 4
@@ -156,10 +158,42 @@ def test_the_folder_holds_architecture_weights_and_tokenizer(tmp_path: Path) -> 
     assert (config["model_type"], config["hidden_size"], config["pad_token_id"]) == ("esm", 16, 0)
 
 
-def test_the_processor_brings_pictures_to_size_and_colours() -> None:
-    found = layout(PICTURES["resnet-18"].build([Slot("photo", PHOTO, "image_0")]), PHOTO).processor
-    assert found["size"] == {"height": 64, "width": 64}
-    assert found["image_mean"] == pytest.approx([one / 255 for one in PHOTO.mean])
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ({"size": 32}, {"resize": "crop", "shorter_side": 32, "resample": "bilinear"}),
+        ({"size": 32, "shorter_side": 36, "resample": "bicubic"}, {"shorter_side": 36, "resample": "bicubic"}),
+        ({"size": [32, 24], "resize": "stretch", "resample": "box"}, {"resize": "stretch", "resample": "box"}),
+    ],
+    ids=["crop", "shorter side", "stretch"],
+)
+def test_the_processor_brings_pictures_to_size_and_colours_as_the_column_does(
+    told: dict[str, Any], expected: dict[str, Any], tmp_path: Path
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 40, 36, 3), dtype=np.uint8)
+    rows = pl.DataFrame({"photo": pl.Series(pixels), "kind": ["a", "b"] * 6})
+    fitted = Schema(
+        (fit_column("photo", "image", told, rows["photo"]),), fit_column("kind", "category", {}, rows["kind"])
+    )
+    encoder = {"name": "resnet", "stem": "large", "channels": 4}
+    save_hugging_face(design(recipe(design={"encoders": {"photo": encoder}}), fitted).eval(), "photo", tmp_path)
+    found = column_options(found_checkpoint(str(tmp_path), "x"), "image")
+    assert {name: found[name] for name in expected} == expected
+    assert found["size"] == (told["size"] if isinstance(told["size"], list) else [32, 32])
+    field = fitted.inputs[0].fields[0]
+    assert found["mean"] == pytest.approx(field.mean)
+    assert found["std"] == pytest.approx(field.std)
+
+
+def test_the_processor_of_sounds_is_taken_up_again(tmp_path: Path) -> None:
+    sounds = pl.Series("call", [[0.1, -0.2] * 400] * 3)
+    told = {"features": "waveform", "given_rate": 8000, "rate": 4000}
+    fitted = fit_column("call", "audio", told, sounds)
+    write_text(tmp_path / "preprocessor_config.json", json.dumps(processor(fitted.fields[0], fitted)))
+    write_text(tmp_path / "config.json", json.dumps(WAV2VEC))
+    assert column_options(Checkpoint("x", tmp_path), "audio") == {"rate": 4000, "features": "waveform", "scale": "row"}
+    with pytest.raises(ExportError, match=r"scaled by the mean of all(.|\n)*call\.scale to row or none"):
+        processor(fitted.fields[0], fit_column("call", "audio", {**told, "scale": "standard"}, sounds))
 
 
 def test_what_has_no_like_there_is_refused(tmp_path: Path) -> None:
