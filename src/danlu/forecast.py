@@ -28,7 +28,7 @@ class Forecast:
     """What a recipe will come to.
 
     Attributes:
-        task: binary, multiclass or regression.
+        task: binary, multiclass, regression or another of the catalogue's.
         sizes: rows in each split.
         columns: input columns that are used.
         findings: what the audit noticed; errors among them would stop the run.
@@ -42,7 +42,7 @@ class Forecast:
         engine: what does the arithmetic.
         step_ms: a training step, measured on rows of zeros.
         seconds: of training if no epoch is spared by early stopping.
-        bundle_mb: size of the weights in a bundle (graph and checkpoint).
+        bundle_mb: size of the weights in a bundle, see `weights_mb`.
     """
 
     task: str
@@ -106,8 +106,16 @@ def forecast(recipe: Recipe, *, progress: Progress | None = None) -> Forecast:
         engine=engine,
         step_ms=step_s * 1e3,
         seconds=step_s * plan.total_steps,
-        bundle_mb=2 * 4 * costs.parameters / 1e6,
+        bundle_mb=weights_mb(network),
     )
+
+
+def weights_mb(network: Network) -> float:
+    """Megabytes of a bundle's weights, which it has twice, in the graph and to train further: the fixed ones too."""
+    from danlu.design.layers.lora import merged
+
+    size: int = sum(value.nbytes for value in merged(network).state_dict().values())
+    return 2 * size / 1e6
 
 
 def _step_s(recipe: Recipe, network: Network, plan: Plan, engine: Engine) -> float:
