@@ -186,7 +186,7 @@ CATALOG: dict[str, dict[str, str]] = {
         "entity_f1_macro": "danlu.evaluate.entity_metrics:EntityF1Macro",
         "token_accuracy": "danlu.evaluate.entity_metrics:TokenAccuracy",
         "pinball": "danlu.evaluate.quantile_metrics:Pinball",
-        "coverage": "danlu.evaluate.quantile_metrics:Coverage",
+        "coverage_error": "danlu.evaluate.quantile_metrics:CoverageError",
         "interval_width": "danlu.evaluate.quantile_metrics:IntervalWidth",
         "recall_at_1": "danlu.evaluate.pair_metrics:RecallAt1",
         "recall_at_5": "danlu.evaluate.pair_metrics:RecallAt5",

@@ -98,7 +98,10 @@ def test_quantiles() -> None:
     answers = Answers(found[:, 1], quantiles=found, levels=(0.1, 0.5, 0.9))
     each = [reference.mean_pinball_loss(truth, found[:, place], alpha=one) for place, one in enumerate(answers.levels)]
     assert metric("pinball")(truth, answers) == pytest.approx(np.mean(each))
-    assert metric("coverage")(truth, answers) == np.mean((found[:, 0] <= truth) & (truth <= found[:, 2]))
+    inside = np.mean((found[:, 0] <= truth) & (truth <= found[:, 2]))
+    asked = answers.levels[-1] - answers.levels[0]
+    assert metric("coverage_error")(truth, answers) == abs(inside - asked)
+    assert not metric("coverage_error").greater_is_better
     assert metric("interval_width")(truth, answers) == pytest.approx(np.mean(found[:, 2] - found[:, 0]))
     assert metric("mae")(truth, answers) == pytest.approx(np.mean(np.abs(truth - found[:, 1])))
 

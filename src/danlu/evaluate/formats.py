@@ -32,7 +32,7 @@ METRICS = {
     "entity_f1_macro": "Entity F1, macro",
     "token_accuracy": "Token accuracy",
     "pinball": "Pinball loss",
-    "coverage": "Coverage of the interval",
+    "coverage_error": "Error of the interval's coverage",
     "interval_width": "Width of the interval",
     "recall_at_1": "Recall at 1",
     "recall_at_5": "Recall at 5",

@@ -35,17 +35,19 @@ class Pinball(Metric):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Coverage(Metric):
-    """Share of rows that lie between the lowest and the highest quantile, which is to be the share between the two."""
+class CoverageError(Metric):
+    """How far the share of rows between the lowest and the highest quantile is from the share asked for, either way."""
 
-    name: ClassVar[str] = "coverage"
+    name: ClassVar[str] = "coverage_error"
+    greater_is_better: ClassVar[bool] = False
     tasks: ClassVar[tuple[str, ...]] = QUANTILES
 
     def measure(self, truth: np.ndarray, answers: Answers) -> Measure:
-        """See Metric."""
+        """|share − (highest level − lowest level)|."""
         assert answers.quantiles is not None
-        numbers = np.asarray(truth, np.float64)
-        return mean_of((answers.quantiles[:, 0] <= numbers) & (numbers <= answers.quantiles[:, -1]))
+        numbers, asked = np.asarray(truth, np.float64), answers.levels[-1] - answers.levels[0]
+        share = mean_of((answers.quantiles[:, 0] <= numbers) & (numbers <= answers.quantiles[:, -1]))
+        return lambda weights_RN: np.abs(share(weights_RN) - asked)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,7 +22,7 @@ class Quantiles:
     name: ClassVar[str] = "quantiles"
     head: ClassVar[str] = "quantiles"
     loss: ClassVar[str] = "quantile"
-    metrics: ClassVar[tuple[str, ...]] = ("pinball", "coverage", "interval_width", "mae", "r2")
+    metrics: ClassVar[tuple[str, ...]] = ("pinball", "coverage_error", "interval_width", "mae", "r2")
     monitor: ClassVar[str] = "pinball"
     target: FittedColumn
 
