@@ -137,7 +137,13 @@ def test_plateau_falls_after_its_patience_and_not_below_its_floor() -> None:
 def test_short_runs_have_finite_step_sizes(name: str, total: int) -> None:
     schedule: Schedule = catalog.find("schedules", name)()
     memory = schedule.start()
+    steps = range(total + 9)  # trials of steps (a budget, a step size) may go on past the last one
     assert all(
         0 <= schedule.factor(step, total, memory) <= 1 and math.isfinite(schedule.factor(step, total, memory))
-        for step in range(total)
+        for step in steps
     )
+
+
+def test_past_the_last_step_a_fall_stays_where_it_ended() -> None:
+    for schedule in (Cosine(), Exponential(), Linear(), Polynomial(power=1.5), WarmupStableDecay(), OneCycle()):
+        assert schedule.factor(60, 40, {}) == schedule.factor(39, 40, {})

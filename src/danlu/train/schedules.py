@@ -119,7 +119,7 @@ class CosineRestarts(Constant):
         at = max(0, step - first) / (total - first) * ends[-1]
         cycle = min(bisect.bisect_right(ends, at + 1e-9), self.cycles - 1)  # a cycle's first step is not the last's end
         start = ends[cycle - 1] if cycle else 0.0
-        progress = max(0.0, at - start) / self.growth**cycle
+        progress = min(1.0, max(0.0, at - start) / self.growth**cycle)
         return _warm(step, total, self.warmup) * _between(1.0, self.final, progress)
 
 
@@ -231,7 +231,7 @@ class OneCycle:
         low, peak = 1 / self.start_divide, self.rise * total - 1
         if step <= peak:
             return _between(low, 1.0, step / max(peak, 1e-9))
-        return _between(1.0, low / self.final_divide, (step - peak) / max(total - 1 - peak, 1e-9))
+        return _between(1.0, low / self.final_divide, min(1.0, (step - peak) / max(total - 1 - peak, 1e-9)))
 
     def observe(self, loss: float, memory: Mapping[str, Any]) -> dict[str, Any]:
         """Nothing to remember."""
@@ -278,9 +278,9 @@ def _warm(step: int, total: int, warmup: float) -> float:
 
 
 def _progress(step: int, total: int, warmup: float) -> float:
-    """From 0 at the end of warm-up to 1 at the last step."""
+    """From 0 at the end of warm-up to 1 at the last step, and past it, where trials of steps may go on."""
     first = int(total * warmup)
-    return max(0, step - first) / max(1, total - 1 - first)
+    return min(1.0, max(0, step - first) / max(1, total - 1 - first))
 
 
 def _between(start: float, end: float, progress: float) -> float:
