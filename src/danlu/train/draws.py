@@ -74,17 +74,20 @@ class Draws:
     def beta(self, alpha: float, *purpose: str | int) -> np.ndarray:
         """(R,) float64 of Beta(α, α), 0 < α ≤ 1.
 
-        For u, v even in [0, 1) and a = u^(1/α), b = v^(1/α): a / (a + b), drawn again where a + b is above 1.
+        For u, v even in [0, 1) and a = u^(1/α), b = v^(1/α): a / (a + b), drawn again where a + b is above 1. It is
+        worked out with their logarithms: for a small α both are below all numbers that there are.
         Source: Jöhnk, "Erzeugung von betaverteilten und gammaverteilten Zufallszahlen", 1964.
         """
         found = np.empty(len(self.rows))
         left, again = np.arange(len(self.rows)), 0
         while len(left):
             draws = self.some(left)
-            first = draws.uniform(*purpose, "u", again) ** (1 / alpha)
-            both = first + draws.uniform(*purpose, "v", again) ** (1 / alpha)
-            good = (both > 0) & (both <= 1)
-            found[left[good]] = first[good] / both[good]
+            first, second = (
+                np.log(np.maximum(draws.uniform(*purpose, name, again), _TO_UNIT)) / alpha for name in ("u", "v")
+            )
+            both = np.logaddexp(first, second)
+            good = both <= 0
+            found[left[good]] = np.exp(first[good] - both[good])
             left, again = left[~good], again + 1
         return found
 

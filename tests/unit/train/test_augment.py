@@ -43,7 +43,7 @@ def test_draws_hang_on_the_row_alone_and_are_spread_evenly() -> None:
     assert np.bincount(draws.integers(1, 4, "n"))[1:] == pytest.approx(20_000 / 3, rel=0.05)
 
 
-@pytest.mark.parametrize("alpha", [0.1, 0.4, 1.0])
+@pytest.mark.parametrize("alpha", [1e-9, 0.1, 0.4, 1.0])
 def test_shares_are_of_the_beta_distribution(alpha: float) -> None:
     draws = Draws(1, 0, np.arange(20_000))
     found = draws.beta(alpha, "share")
