@@ -123,8 +123,12 @@ class Loop:
             if self.workers.sharded
             else FlatParameters(self.network, self.engine.precision)
         )
-        parameters = dict(self.network.named_parameters())
-        self.asleep = [(parameters[name], one.thaw) for name, one in strides(self.network).items() if one.thaw]
+        uneven = strides(self.network)
+        self.asleep = [
+            (parameter, uneven[name].thaw)
+            for name, parameter in self.network.named_parameters()
+            if parameter.requires_grad and name in uneven and uneven[name].thaw
+        ]
         self.slots = {name: torch.zeros_like(self.flat.values) for name in self.optimizer.slots}
         decay_all = self.section.decay == "all"
         self.segments = segments(self.flat, self.slots, self.optimizer, decay_all=decay_all)
@@ -201,6 +205,8 @@ class Loop:
         finally:
             self.checkpoints.join()
             self.flat.show()
+            for parameter, _ in self.asleep:
+                parameter.requires_grad_(True)
 
     def epoch(self) -> None:
         """The steps of the epoch under way that are left."""
@@ -383,7 +389,7 @@ class Loop:
         """Keep the weights if they are the best so far; decide whether to stop."""
         at, early_stop = self.position, self.section.early_stop
         least = early_stop.min_delta if early_stop else 0.0
-        if at.epoch and at.epoch == self.plan.best_from:
+        if at.best_epoch < self.plan.best_from <= at.epoch:
             at.best, at.kept = None, []  # those before it were kept for an end that comes early
         if at.best is None or watched < at.best - least:
             at.best, at.best_epoch, at.bad_epochs = watched, at.epoch, 0

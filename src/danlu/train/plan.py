@@ -29,7 +29,7 @@ class Plan:
         steps_per_epoch: optimizer steps.
         blocks: what the training rows are shuffled in; None shuffles them all together.
         limit: optimizer steps after which training ends, though the last epoch has more; None leaves all epochs whole.
-        best_from: the first epoch, from 0, whose weights may be the best; those before it are kept until there is one.
+        best_share: share of the epochs that pass before weights may be the best.
     """
 
     device: str
@@ -39,7 +39,12 @@ class Plan:
     steps_per_epoch: int
     blocks: Blocks | None = None
     limit: int | None = None
-    best_from: int = 0
+    best_share: float = 0.0
+
+    @property
+    def best_from(self) -> int:
+        """The first epoch, from 0, whose weights may be the best; those before it are kept until there is one."""
+        return int(self.best_share * self.epochs)
 
     @property
     def total_steps(self) -> int:
@@ -81,7 +86,7 @@ def make_plan(section: Train, description: Description, num_rows: int, advice: A
     own_epochs = advice.epochs or auto_epochs(steps, num_rows, description.flops, advice)
     epochs = section.epochs if section.epochs != "auto" else own_epochs
     blocks = section.shuffle.build("shuffles").blocks(description.row_bytes * num_rows)
-    return Plan(device, batch_size, step_rows, epochs, steps, blocks, best_from=int(advice.best_from * epochs))
+    return Plan(device, batch_size, step_rows, epochs, steps, blocks, best_share=advice.best_from)
 
 
 def auto_batch_size(num_rows: int) -> int:
@@ -90,9 +95,9 @@ def auto_batch_size(num_rows: int) -> int:
 
 
 def auto_epochs(steps_per_epoch: int, num_rows: int, flops: int, advice: Advice) -> int:
-    """As many as bring the steps or the forward operations that are advised, from 5 to the most that are."""
+    """As many as bring the steps or the forward operations that are advised, between the least and the most that are."""
     by_work = advice.operations / max(1, flops * num_rows)
-    return int(max(5, min(advice.most_epochs, advice.steps / steps_per_epoch, by_work)))
+    return int(max(advice.least_epochs, min(advice.most_epochs, advice.steps / steps_per_epoch, by_work)))
 
 
 def class_weights(section: Train, counts: Mapping[str, int]) -> dict[str, float] | None:

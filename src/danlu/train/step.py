@@ -108,7 +108,7 @@ def train_together(
         workers: that train together.
 
     Raises:
-        RecipeError: as of `train`; or a batch has fewer rows than there are workers.
+        RecipeError: as of `train`; or a batch has fewer rows than there are workers, or it cannot be shared.
         DanluError: as of `train`.
     """
     training = prepared.split("train")
@@ -117,6 +117,10 @@ def train_together(
         message = f"is {plan.batch_size}, too few for {workers.count} workers to share"
         hint = f"set train.batch_size to {workers.count} or more, or launch.workers to {plan.batch_size} or fewer"
         raise RecipeError([Fault(path="train.batch_size", message=message, hint=hint)])
+    if workers.count > 1 and network.task.name == "contrastive":
+        message = f"is {workers.count}, but the rows of a batch are each other's wrong answers: a worker would not see "
+        hint = "set launch.engine to inline"
+        raise RecipeError([Fault(path="launch.workers", message=f"{message}those of the others", hint=hint)])
     if run.finished("train", inputs) is None:
         _fit(recipe, network, prepared, training, plan, inputs, run, (), workers, noticed)
 
@@ -158,10 +162,10 @@ def _fit(
     observers = Observers(watchers, run.progress.say)
     loop = make_loop(recipe, network, training, prepared.split("validation"), plan, engine, folder, inputs, observers)
     loop.workers, loop.findings = workers, [*noticed]
-    if loop.augmenter is None:
-        loop.training, loop.validation = with_features(network, training), with_features(network, loop.validation)
     loop.budget, loop.settle = budget, partial(settle, say=run.progress.say)
     with settled(engine):
+        if loop.augmenter is None:
+            loop.training, loop.validation = with_features(network, training), with_features(network, loop.validation)
         with observed(loop):
             loop.meter = meter(loop)
             position = loop.start()

@@ -194,6 +194,17 @@ def test_a_batch_that_is_too_small_to_share_is_refused(tmp_path: Path) -> None:
         train_together(asked("mlp"), network, data, Run(tmp_path / "run"), "inputs", Many())
 
 
+def test_a_batch_whose_rows_answer_for_each_other_is_not_shared(tmp_path: Path) -> None:
+    data = prepared(tmp_path / "data", "pair", ("words", "load"))
+    network = design(recipe(), data.schema)
+
+    class Two(Alone):
+        count = 2
+
+    with pytest.raises(RecipeError, match=r"launch\.workers is 2, but the rows of a batch are each other's"):
+        train_together(recipe(), network, data, Run(tmp_path / "run"), "inputs", Two())
+
+
 def test_one_worker_alone_adds_nothing() -> None:
     alone, values = Alone(), torch.ones(3)
     alone.add(values)

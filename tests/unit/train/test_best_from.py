@@ -11,16 +11,20 @@ from danlu.design.advice import Advice
 from danlu.design.description import Description
 from danlu.recipe.schema import Train
 from danlu.train import train
+from danlu.train.budget import Budget, Limit
 from danlu.train.plan import make_plan
 from tests.small import prepared, recipe
 
 COSTS = Description((), 0, 10, 0.0, 32)
 
 
-def test_the_first_epoch_that_counts_is_a_share_of_all() -> None:
+def test_the_first_epoch_that_counts_is_a_share_of_all(tmp_path: Path) -> None:
     plan = make_plan(Train(epochs=10, device="cpu"), COSTS, 64, Advice(best_from=0.6))
     assert plan.best_from == 6
     assert make_plan(Train(epochs=1, device="cpu"), COSTS, 64, Advice(best_from=0.6)).best_from == 0
+    budget = Budget(9.0, tmp_path / "budget.json", "inputs")
+    budget.limits = [Limit(0, 10, 0.0)]
+    assert budget.limited(plan, 0).best_from == 3, "a budget leaves 10 steps, 5 epochs"
 
 
 def test_early_epochs_neither_win_nor_stop_a_training(tmp_path: Path) -> None:

@@ -132,6 +132,20 @@ def test_layers_thaw_one_after_the_other(tmp_path: Path, bert: Path) -> None:
 
 
 @pytest.mark.slow
+def test_what_is_fixed_does_not_thaw_and_what_slept_is_awake_in_the_end(tmp_path: Path, bert: Path) -> None:
+    encoder = {"name": "pretrained", "checkpoint": str(bert), "unfreeze": 2}
+    asked = recipe(train={"epochs": 1, "batch_size": 16}, design={"encoders": {"words": encoder}})
+    data = prepared(tmp_path / "data", "sold", ("words", "x"))
+    network = design(asked, data.schema)
+    fixed = {name for name, _ in network.named_parameters() if "embeddings" in name}
+    assert fixed
+    for name in fixed:
+        network.get_parameter(name).requires_grad_(False)  # as `train.freeze` does
+    train(asked, network, data, Run(tmp_path / "run", Quiet()))
+    assert {name for name, one in network.named_parameters() if not one.requires_grad} == fixed
+
+
+@pytest.mark.slow
 def test_a_changed_checkpoint_makes_another_training(tmp_path: Path, bert: Path) -> None:
     first = fit(tmp_path, bert, epochs=1)
     assert fit(tmp_path, bert, epochs=1).fingerprint == first.fingerprint
@@ -161,6 +175,24 @@ def test_what_a_fixed_encoder_gives_is_computed_once(tmp_path: Path, bert: Path)
     assert passes == []
     moving = design(recipe(design={"encoders": {"words": {**encoder, "tune": "full"}}}), data.schema)
     assert with_features(moving, split).inputs.keys() == split.inputs.keys()
+
+
+@pytest.mark.slow
+def test_what_a_fixed_encoder_gives_is_computed_by_the_runs_own_threads(tmp_path: Path, bert: Path) -> None:
+    encoder = {"name": "pretrained", "checkpoint": str(bert), "tune": "frozen"}
+    asked = recipe(train={"epochs": 1, "engine": {"threads": 1}}, design={"encoders": {"words": encoder}})
+    data, threads, before = prepared(tmp_path / "data", "sold", ("words",)), [], torch.get_num_threads()
+    network = design(asked, data.schema)
+    torch.set_num_threads(2)
+    try:
+        network.encoders[0].model.encoder.layer[0].register_forward_hook(  # type: ignore[union-attr,index,operator]
+            lambda *_: threads.append(torch.get_num_threads())
+        )
+        train(asked, network, data, Run(tmp_path / "run", Quiet()))
+    finally:
+        torch.set_num_threads(before)
+    assert threads[0] == 2, "the pass that describes the network"
+    assert threads[-1] == 1
 
 
 @pytest.mark.slow
