@@ -95,9 +95,9 @@ def auto_batch_size(num_rows: int) -> int:
 
 
 def auto_epochs(steps_per_epoch: int, num_rows: int, flops: int, advice: Advice) -> int:
-    """As many as bring the steps or the forward operations that are advised, between the least and the most that are."""
+    """As many as bring the steps or the forward operations that are advised, from 5 to the most that are."""
     by_work = advice.operations / max(1, flops * num_rows)
-    return int(max(advice.least_epochs, min(advice.most_epochs, advice.steps / steps_per_epoch, by_work)))
+    return int(max(5, min(advice.most_epochs, advice.steps / steps_per_epoch, by_work)))
 
 
 def class_weights(section: Train, counts: Mapping[str, int]) -> dict[str, float] | None:
