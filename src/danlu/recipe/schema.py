@@ -1,6 +1,7 @@
 """What a person may ask for: the whole recipe, and what one of its sections says of another.
 
-The sections: `recipe/sections.py`, `recipe/training.py`.
+The sections: `recipe/data.py`, `recipe/preparing.py`, `recipe/training.py`, `recipe/launching.py`; all others in
+`recipe/sections.py`.
 
 Two lines are a whole recipe:
 
@@ -30,27 +31,14 @@ from pydantic import (
 from danlu import catalog
 from danlu.base.errors import Fault, RecipeError, nearest
 from danlu.recipe.components import Choice, ColumnRecipe, not_one_of, together, wrong
+from danlu.recipe.data import Data, Join
 from danlu.recipe.document import Path as Keys
 from danlu.recipe.document import Place
 from danlu.recipe.faults import describe_value, faults_of, placed
 from danlu.recipe.launching import Launch
 from danlu.recipe.naming import default_name, is_frame
-from danlu.recipe.sections import (
-    Compress,
-    Data,
-    Deploy,
-    Design,
-    Evaluate,
-    Faults,
-    Fold,
-    InnerFold,
-    Join,
-    Mask,
-    Prepare,
-    Section,
-    SplitBy,
-    SplitRecipe,
-)
+from danlu.recipe.preparing import Fold, InnerFold, Mask, Prepare, SplitBy, SplitRecipe
+from danlu.recipe.sections import Compress, Deploy, Design, Evaluate, Faults, Section
 from danlu.recipe.training import Checkpoints, EarlyStop, Engine, Ensemble, Statistics, Train
 
 __all__ = [
