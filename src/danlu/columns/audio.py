@@ -11,13 +11,13 @@ import numpy as np
 import polars as pl
 from annotated_types import Ge, Gt, Le
 
-from danlu.base.errors import DataError
 from danlu.columns.column import Arrays, Field, State
 from danlu.columns.fault import no_values, wrong_dtype, wrong_option
-from danlu.columns.pictures import UnreadableError, each
+from danlu.columns.pictures import UnreadableError
 from danlu.columns.sounds import SILENCE, check_samples, is_silent, read_header, read_sound, resampled
 from danlu.columns.spectrogram import Framing, log_mel, mel_filters
 from danlu.columns.steps import as_lists, depth
+from danlu.columns.unreadable import read_rows, reasons
 
 _SAMPLE = 2000  # training sounds that rate, length, mean and deviation are learned from
 _HIGHEST_RATE = 16_000  # of those that are chosen: speech and most of what else there is to be told apart lies below
@@ -229,11 +229,7 @@ class Audio:
 
     def _read(self, values: pl.Series, rows: np.ndarray, function: Any) -> Iterator[Any]:
         """A function of some rows' sources or samples, none of them null; raises DataError for what is unreadable."""
-        sources = _sources(values.gather(rows))
-        for row, found in zip(rows, each(partial(_or_reason, function=function), sources), strict=True):
-            if isinstance(found, str):
-                raise _unreadable(values, row, found)
-            yield found
+        return read_rows(function, values, rows, _sources(values.gather(rows)), "sound")
 
     def _bands(self, source: Source, *, state: AudioState) -> np.ndarray:
         """(T, M) float32 of one sound, not scaled, of at most the state's length. Raises UnreadableError."""
@@ -287,9 +283,7 @@ class Audio:
             values: (N,) raw values; nulls are not looked at.
         """
         values = self.parse(values)
-        rows = values.is_not_null().arg_true().to_list()
-        reasons = each(partial(_or_reason, function=self._fault), _sources(values.drop_nulls()))
-        return [(row, reason) for row, reason in zip(rows, reasons, strict=True) if reason]
+        return reasons(self._fault, values, _sources(values.drop_nulls()))
 
     def _fault(self, source: Source) -> str:
         if isinstance(source, list):
@@ -307,21 +301,3 @@ def _usual(rates: np.ndarray) -> int:
 def _sources(values: pl.Series) -> list[Source]:
     """Paths or bytes, samples as arrays, or lists of frames; none of them is null."""
     return [one.to_numpy() for one in values] if depth(values.dtype)[0] == 1 else values.to_list()
-
-
-def _or_reason(source: Any, *, function: Any) -> Any:
-    """What a function gives, or why it cannot. A reason is a text, and no function gives one but that itself."""
-    try:
-        return function(source)
-    except UnreadableError as error:
-        return str(error)
-
-
-def _unreadable(values: pl.Series, row: int, reason: str) -> DataError:
-    value = values[int(row)]
-    what = value if isinstance(value, str) and not value.startswith("data:") else "the sound"
-    return DataError(
-        f"{what} cannot be read: {reason}",
-        where=f"column {values.name}, row {row}",
-        hint="give a whole sound, for example a WAV, FLAC or MP3 file, or leave out the row",
-    )

@@ -11,20 +11,19 @@ import numpy as np
 import polars as pl
 from annotated_types import Ge, Gt, Len
 
-from danlu.base.errors import DataError
 from danlu.columns.column import Arrays, Field, State
 from danlu.columns.fault import no_values, wrong_dtype, wrong_option
 from danlu.columns.pictures import (
     Framing,
     Resample,
     UnreadableError,
-    each,
     read_picture,
     read_size,
     unreadable_reason,
 )
 from danlu.columns.pixels import channels_last, find_range, row_array, to_bytes, to_channels, to_fixed, to_size
 from danlu.columns.steps import depth
+from danlu.columns.unreadable import read_rows, reasons, unreadable
 
 _SAMPLE = 2000  # training pictures that size, channels, mean and deviation are learned from
 _KEPT_SIDE = 64  # equal pictures up to this side keep their size
@@ -157,10 +156,7 @@ class Image:
                 _, height, width, _ = self._numbers(values, np.array([row])).shape
                 yield height, width
             return
-        for row, found in zip(rows, each(_size_or_reason, values.gather(rows).to_list()), strict=True):
-            if isinstance(found, str):
-                raise _unreadable(values, row, found)
-            yield found
+        yield from read_rows(read_size, values, rows, values.gather(rows).to_list(), "picture")
 
     def fields(self, state: ImageState) -> tuple[Field, ...]:
         """The "pixels": (height, width, channels); and "missing" where what stands for none is learned."""
@@ -206,10 +202,8 @@ class Image:
             for place, row in enumerate(rows):
                 pixels[place] = self._fit_in(self._numbers(values, np.array([row])), state)[0]
             return pixels
-        read = partial(_pixels_or_reason, size=state.size, fit=self.framing, channels=state.channels)
-        for place, found in enumerate(each(read, values.gather(rows).to_list())):
-            if isinstance(found, str):
-                raise _unreadable(values, rows[place], found)
+        read = partial(read_picture, size=state.size, fit=self.framing, channels=state.channels)
+        for place, found in enumerate(read_rows(read, values, rows, values.gather(rows).to_list(), "picture")):
             pixels[place] = found
         return pixels
 
@@ -221,11 +215,11 @@ class Image:
             else:
                 array = channels_last((values if len(rows) == len(values) else values.gather(rows)).to_numpy())
         except UnreadableError as error:
-            raise _unreadable(values, rows[0], str(error)) from error
+            raise unreadable(values, rows[0], str(error), "picture") from error
         if array.dtype.kind == "f":
             broken = ~np.isfinite(array).all(axis=(1, 2, 3))
             if broken.any():
-                raise _unreadable(values, rows[broken.argmax()], _NOT_FINITE)
+                raise unreadable(values, rows[broken.argmax()], _NOT_FINITE, "picture")
         return array
 
     def _fit_in(self, array: np.ndarray, state: ImageState) -> np.ndarray:
@@ -251,12 +245,12 @@ class Image:
             values: (N,) raw values; nulls are not looked at.
         """
         values = self.parse(values)
-        rows = values.is_not_null().arg_true().to_list()
-        if values.dtype.is_nested():
-            reasons = _array_reasons(values, rows)
-        else:
-            reasons = list(each(unreadable_reason, values.drop_nulls().to_list()))
-        return [(row, reason) for row, reason in zip(rows, reasons, strict=True) if reason]
+        known = values.drop_nulls()
+        if isinstance(values.dtype, pl.Array):
+            return _not_finite(values)
+        if isinstance(values.dtype, pl.List):
+            return reasons(partial(_list_fault, known), values, range(len(known)))
+        return reasons(unreadable_reason, values, known.to_list())
 
 
 def choose_size(sizes: np.ndarray) -> tuple[int, int]:
@@ -273,43 +267,15 @@ def choose_size(sizes: np.ndarray) -> tuple[int, int]:
     return side, side
 
 
-def _size_or_reason(source: str | bytes) -> tuple[int, int] | str:
-    try:
-        return read_size(source)
-    except UnreadableError as error:
-        return str(error)
-
-
-def _pixels_or_reason(source: str | bytes, *, size: tuple[int, int], fit: Framing, channels: int) -> np.ndarray | str:
-    try:
-        return read_picture(source, size, fit, channels)
-    except UnreadableError as error:
-        return str(error)
-
-
-def _array_reasons(values: pl.Series, rows: list[int]) -> list[str]:
-    """For each row of numbers why it is no picture, or ""."""
-
-    def one(row: int) -> str:
-        try:
-            return "" if np.isfinite(row_array(values, row)).all() else _NOT_FINITE
-        except UnreadableError as error:
-            return str(error)
-
-    if isinstance(values.dtype, pl.List):
-        return [one(row) for row in rows]
+def _not_finite(values: pl.Series) -> list[tuple[int, str]]:
+    """The rows of arrays that have no whole picture, each with the reason."""
     array = values.drop_nulls().to_numpy()
     if array.dtype.kind != "f":
-        return [""] * len(rows)
-    finite = np.isfinite(array.reshape(len(array), -1)).all(axis=1)
-    return ["" if whole else _NOT_FINITE for whole in finite]
+        return []
+    broken = ~np.isfinite(array).all(axis=tuple(range(1, array.ndim)))
+    return [(int(row), _NOT_FINITE) for row in values.is_not_null().arg_true().to_numpy()[broken]]
 
 
-def _unreadable(values: pl.Series, row: int, reason: str) -> DataError:
-    value = values[int(row)]
-    what = value if isinstance(value, str) and not value.startswith("data:") else "the picture"
-    return DataError(
-        f"{what} cannot be read: {reason}",
-        where=f"column {values.name}, row {row}",
-        hint="give a whole picture, for example a PNG or JPEG file, or leave out the row",
-    )
+def _list_fault(values: pl.Series, row: int) -> str:
+    """Why a row of nested lists is no picture, or "". Raises UnreadableError."""
+    return "" if np.isfinite(row_array(values, row)).all() else _NOT_FINITE
