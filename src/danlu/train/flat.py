@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -45,7 +45,8 @@ class FlatParameters:
     (`train/groups.py`).
 
     In bf16 the modules whose products are large see copies of their weights, and leave their gradients beside the
-    others'; `gather` and `refresh` carry both over. The weights that are stepped, scored and kept are always `values`.
+    others'; `gather` and `refresh` carry both over. A module with an attribute `in_bf16` is told by it to cast for
+    itself. The weights that are stepped, scored and kept are always `values`.
 
     Attributes:
         values: (P,) in the parameters' dtype, all parameters with a little padding.
@@ -80,6 +81,8 @@ class FlatParameters:
         self.summed = torch.zeros(end + _ALIGN, device=first.device, dtype=first.dtype)
         self.gradients = self.summed[:end]
         self._half = half if precision == "bf16" else frozenset()
+        found: list[Any] = [one for one in network.modules() if hasattr(one, "in_bf16")]
+        self._casting = found if precision == "bf16" else []
         size = end if self._half else 0
         self._half_values = torch.zeros(size, device=first.device, dtype=torch.bfloat16)
         self._half_gradients = torch.zeros_like(self._half_values)
@@ -96,6 +99,8 @@ class FlatParameters:
 
     def _show_working(self) -> None:
         """Let the modules see what they train on."""
+        for module in self._casting:
+            module.in_bf16 = True
         for name, place in self.places.items():
             half, parameter = name in self._half, self._parameters[name]
             parameter.grad = None  # of the other dtype, maybe
@@ -104,6 +109,8 @@ class FlatParameters:
 
     def show(self) -> None:
         """Let the modules see the weights themselves: what is scored and kept."""
+        for module in self._casting:
+            module.in_bf16 = False
         for name in self._half:
             parameter = self._parameters[name]
             parameter.grad = None
@@ -116,7 +123,7 @@ class FlatParameters:
         try:
             yield
         finally:
-            if self._half:
+            if self._half or self._casting:
                 self._show_working()
                 self.refresh()
 

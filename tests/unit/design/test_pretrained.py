@@ -16,6 +16,7 @@ from danlu.columns.schema import Slot
 from danlu.design.encoders.pretrained import Pretrained
 from danlu.design.layers.lora import LoraLinear, has_lora, merged
 from danlu.design.strides import Stride, strides
+from danlu.train.flat import FlatParameters
 from tests.checkpoints import BERT, RESNET, VIT, WAV2VEC, write_checkpoint
 
 pytest.importorskip("transformers")
@@ -85,6 +86,22 @@ def test_rows_hang_neither_on_their_neighbours_nor_on_padding(bert: Path) -> Non
     assert tokens.values.shape == (4, T, 16)
     assert tokens.mask is not None
     assert tokens.mask.sum(1).tolist() == [12, 3, 7, 0]
+
+
+def test_products_run_in_bf16_in_training_and_in_fp32_where_it_is_scored(bert: Path) -> None:
+    module, inputs = encoder(bert, tune="lora", dropout=0.0), codes(12, 5)
+    expected = module(inputs).values
+    flat = FlatParameters(module, "bf16")
+    found = module.train()(inputs).values
+    assert found.dtype == torch.float32
+    assert not torch.equal(found, expected)
+    torch.testing.assert_close(found, expected, atol=0.05, rtol=0)
+    found.square().sum().backward()
+    assert all(module.get_parameter(name).grad.any() for name in trained(module) if name.endswith(".up"))
+    with flat.full():
+        torch.testing.assert_close(module(inputs).values, expected)
+    assert torch.equal(module(inputs).values, found)
+    torch.testing.assert_close(module.eval()(inputs).values, expected)
 
 
 @slow

@@ -49,6 +49,11 @@ class LoraLinear(nn.Linear):
         beside = functional.linear(functional.linear(self.dropout(values), self.down), self.up)
         return functional.linear(values, self.weight, self.bias) + self.scale * beside
 
+    def products(self, given: Tensor, output: Tensor) -> int:
+        """Operations of its matrix products (a multiply-add counts two)."""
+        weights = self.weight.numel() + self.down.numel() + self.up.numel()
+        return 2 * output.numel() // self.out_features * weights
+
     def merged(self) -> nn.Linear:
         """A plain layer that gives the same: W + s · B A, added up in float64 and rounded once."""
         layer = nn.Linear(self.in_features, self.out_features, self.bias is not None, device=self.weight.device)

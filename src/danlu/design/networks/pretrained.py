@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from danlu.design.encoders.pretrained import Pretrained
 
 _INPUTS = {"input_ids": "tokens", "pixel_values": "image", "input_values": "series"}
-# The queries and values of the attention, as architectures name them.
-_LORA_TARGETS = ("query", "value", "q_proj", "v_proj", "q_lin", "v_lin", "q", "v", "query_key_value", "qkv")
 
 
 class PretrainedEncoder(nn.Module):
@@ -41,9 +39,11 @@ class PretrainedEncoder(nn.Module):
     them.
     """
 
-    exact: ClassVar[bool] = True
+    exact: ClassVar[bool] = True  # its weights stay as they are; see `in_bf16`
     any_length: ClassVar[bool] = True
     sorts: ClassVar[bool] = True
+
+    in_bf16: bool = False  # whether products run in bf16 in training; a run sets it
 
     mean: Tensor
     std: Tensor
@@ -79,16 +79,22 @@ class PretrainedEncoder(nn.Module):
             # A softmax over nothing has no value: a row without one token sees its first place.
             is_first_T = torch.arange(mask_BT.shape[1], device=mask_BT.device) == 0
             options["attention_mask"] = mask_BT | is_first_T
-        found = self.model(**{self.input: given}, **options)
+        with self._products(given.device):
+            found = self.model(**{self.input: given}, **options)
         if self.pooling == "pooler":
-            return Encoded(found.pooler_output.flatten(1))
-        values_BTD = found.last_hidden_state
+            return Encoded(found.pooler_output.flatten(1).to(self.dtype))
+        values_BTD = found.last_hidden_state.to(self.dtype)
         if values_BTD.dim() == 4:  # a map (B, D, H, W)
             values_BTD = values_BTD.flatten(2).transpose(1, 2)
         mask_BT = self._seen(mask_BT, values_BTD)
         if self.pooling == "none":
             return Encoded(values_BTD, mask_BT)
         return Encoded(POOLINGS[self.pooling](values_BTD, mask_BT))
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of its weights."""
+        return next(self.parameters()).dtype
 
     @property
     def features(self) -> str:
@@ -190,17 +196,20 @@ class PretrainedEncoder(nn.Module):
     def _add_lora(self, place: str) -> None:
         options = self.options
         linear = {path: one for path, one in self.model.named_modules() if isinstance(one, nn.Linear)}
-        wanted = options.lora_targets or _LORA_TARGETS
-        found = [path for path in linear if path.rpartition(".")[2] in wanted]
+        if options.lora_targets:
+            found = [path for path in linear if path.rpartition(".")[2] in options.lora_targets]
+        else:
+            layers, _ = layer_stack(self.model)
+            found = [path for path in linear if path.startswith(f"{layers}.")]
         lasts = sorted({path.rpartition(".")[2] for path in linear})
         absent = [name for name in options.lora_targets or () if name not in lasts]
         if absent or not found:
             near = nearest(absent[0], lasts) if absent else ""
-            said = f"names {absent[0]}, which is no linear layer" if absent else "is not set, and it has no queries"
+            said = f"names {absent[0]}, which is no linear layer" if absent else "is not set, and none is in the layers"
             hint = f"did you mean {near}?" if near else f"there are {', '.join(lasts) or 'none'}"
             message = f"{said} of {options.checkpoint}"
             raise RecipeError([Fault(path=f"{place}.lora_targets", message=message, hint=hint)])
-        rank = options.lora_rank or 8
+        rank = options.lora_rank or 16
         alpha, dropout = options.lora_alpha or 2.0 * rank, options.lora_dropout or 0.0
         for path in found:
             parent, _, name = path.rpartition(".")
@@ -216,6 +225,12 @@ class PretrainedEncoder(nn.Module):
             path = f"design.encoders.{self.slot.column}.gradient_checkpointing"
             message = f"is on, and {self.options.checkpoint} cannot do it: {error}"
             raise RecipeError([Fault(path=path, message=message, hint="leave it out")]) from error
+
+    def _products(self, device: torch.device) -> AbstractContextManager[Any]:
+        """What the network runs in: in bf16 torch casts what its products take, and they alone."""
+        if not (self.in_bf16 and self.training):
+            return nullcontext()
+        return torch.autocast(device.type, torch.bfloat16)
 
     def _given(self, given: Tensor) -> tuple[Tensor, Tensor | None]:
         """What the architecture takes, and the mask of what is there."""
