@@ -47,11 +47,8 @@ def reasons(check: Callable[[T], str], values: pl.Series, sources: Sequence[T]) 
         sources: of its rows that are not null.
     """
     rows = values.is_not_null().arg_true().to_list()
-    return [
-        (row, str(reason))
-        for row, reason in zip(rows, each(partial(_tried, check), sources), strict=True)
-        if str(reason)
-    ]
+    found = [str(reason) for reason in each(partial(_tried, check), sources)]
+    return [(row, reason) for row, reason in zip(rows, found, strict=True) if reason]
 
 
 def unreadable(values: pl.Series, row: int, reason: str, what: What) -> DataError:

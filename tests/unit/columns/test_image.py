@@ -233,6 +233,7 @@ def test_arrays_with_holes_are_named() -> None:
         pixels(column, pl.Series(array))
     assert caught.value.where == "column photo, row 1"
     assert Image().unreadable(pl.Series(array)) == [(1, "some pixels are missing or not finite")]
+    assert Image().unreadable(pl.Series([None, None], dtype=pl.Array(pl.Float64, (2, 2)))) == []
     ragged = [[[1, 2], [3]], [[1, 2], [3, 4]], [[1], [2], [3]]]
     assert [row for row, _ in Image().unreadable(pl.Series(ragged))] == [0]
 
