@@ -46,7 +46,12 @@ def cell(
 
 
 def table(
-    caption: str, head: Sequence[tuple[str, str]], rows: Sequence[Sequence[Cell]], *, narrow: bool = False
+    caption: str,
+    head: Sequence[tuple[str, str]],
+    rows: Sequence[Sequence[Cell]],
+    *,
+    narrow: bool = False,
+    folded: bool = False,
 ) -> Block:
     """A table in a box of its own that scrolls sideways.
 
@@ -55,9 +60,10 @@ def table(
         head: (text, "" or NUMBER) of each column; numbers stand to the right.
         rows: as many cells each as the head has.
         narrow: it is as wide as what it holds, not as the page.
+        folded: only its caption and how many rows it has are seen until it is opened.
     """
     assert all(len(row) == len(head) for row in rows), caption
-    return {"kind": "table", "caption": caption, "head": head, "rows": rows, "narrow": narrow}
+    return {"kind": "table", "caption": caption, "head": head, "rows": rows, "narrow": narrow, "folded": folded}
 
 
 def facts(pairs: Sequence[tuple[str, str]]) -> Block:

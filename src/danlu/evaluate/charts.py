@@ -51,7 +51,7 @@ def nice(values: Iterable[float], most: int = 5, *, whole: bool = False, zero: b
     low, high = min(found + [0.0] * zero), max(found)
     if high - low <= 1e-12 * max(abs(low), abs(high), 1e-300):
         half = abs(high) / 10 or 0.5
-        low, high = low - (0.0 if zero else half), high + half
+        low, high = low - (0.0 if zero or not high else half), high + half
     rough = (high - low) / most
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)

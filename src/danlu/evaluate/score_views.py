@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,8 @@ _TASKS = {
 _INTROS = {
     "regression": "Test rows with the largest error: a wrong value, a rare case, or something not learned.",
     "tagging": "Test rows with most that is wrong or missing: a wrong tag, a rare case, or something not learned.",
+    "contrastive": "Test rows whose right partner ranks lowest among those of all test rows, in the worse of both "
+    "directions: a pair that does not belong together, one that fits many others, or something not learned.",
 }
 _MOST_CLASSES = 26
 _FEW_CLASSES = 5
@@ -192,7 +195,8 @@ def _calibration(calibration: Mapping[str, Any] | None, confusion: Mapping[str, 
     bins = [Bin(one["probability"], one["share"], one["low"], one["high"]) for one in calibration["bins"]]
     x_label, y_label = "stated probability of the answer", "share that is right"
     if confusion and calibration["of"] == "class 1":
-        x_label, y_label = f"stated probability of {short(confusion['labels'][1])}", "share that is"
+        name = short(confusion["labels"][1])
+        x_label, y_label = f"stated probability of {name}", f"share that is {name}"
     svg = reliability("Stated probability against observed share", bins, x_label=x_label, y_label=y_label)
     text = f"Expected calibration error {figure(calibration['ece'])}, Brier score {figure(calibration['brier'])}. "
     text += "On the dashed line a probability means what it says; upright lines are 95 % intervals."
@@ -234,33 +238,44 @@ def _said(one: Mapping[str, Any]) -> tuple[str, str]:
     """How bad a mistake is: what that is called, and its figure."""
     if "probability" in one:
         return "Stated", percent(one["probability"])
+    if "rank" in one:
+        return "Rank", f"{figure(math.ceil(one['rank']))} of {figure(one['of'])}"
     return ("Wrong", figure(one["wrong"])) if "wrong" in one else ("Error", figure(one["error"], signed=True))
 
 
 def _card(one: Mapping[str, Any]) -> dict[str, Any]:
     name, said = _said(one)
     said = said if name == "Stated" else f"{name.lower()} {said}"
+    own = [short(text, _ONE_LINE) for text in one["values"].values() if text]
+    told = (said, "", ", ".join(own)) if "rank" in one else (_value(one["answer"]), said, f"is {_value(one['truth'])}")
     return {
         "pictures": [{"name": name, **picture} for name, picture in one["pictures"].items()],
-        "truth": _value(one["truth"]),
-        "answer": _value(one["answer"]),
-        "said": said,
+        "answer": told[0],
+        "said": told[1],
+        "about": " · ".join([*([told[2]] if told[2] else []), f"row {figure(one['row'])}"]),
         "row": figure(one["row"]),
     }
 
 
 def _mistake_table(mistakes: Sequence[Mapping[str, Any]]) -> Block:
     columns = list(mistakes[0]["values"])
-    side = NUMBER if "error" in mistakes[0] else ""
-    head = [("Row", NUMBER), ("Truth", side), ("Answer", side), (_said(mistakes[0])[0], NUMBER)]
-    head += [(name, "") for name in columns]
+    side, is_pair = NUMBER if "error" in mistakes[0] else "", "rank" in mistakes[0]
+    head = [("Row", NUMBER), *([] if is_pair else [("Truth", side), ("Answer", side)])]
+    head += [(_said(mistakes[0])[0], NUMBER), *((name, "") for name in columns)]
     rows: list[list[Cell]] = []
     for one in mistakes:
-        judged: list[Cell] = [figure(one["row"]), *_told(one["truth"], one["answer"])]
+        judged: list[Cell] = [figure(one["row"]), *([] if is_pair else _told(one["truth"], one["answer"]))]
         judged.append(_said(one)[1])
         texts = [one["values"].get(name) for name in columns]
-        rows.append([*judged, *[cell("–" if text is None else text, clip=True) for text in texts]])
+        rows.append([*judged, *[_given(text, is_alone=len(columns) == 1) for text in texts]])
     return table("Rows, numbered from 0 as in the source", head, rows)
+
+
+def _given(text: str | None, *, is_alone: bool) -> Cell:
+    """A value of the row; of a single column it has several lines, of many it is cut off."""
+    if text is None:
+        return "–"
+    return cell(text, wrap=True) if is_alone and len(text) > _ONE_LINE else cell(text, clip=True)
 
 
 def _told(truth: Any, answer: Any) -> list[Cell]:

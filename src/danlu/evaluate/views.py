@@ -17,8 +17,10 @@ from danlu.evaluate.training_views import training_blocks
 _NOT_TRAINED = "what would be served is not what was trained"
 _MOST_COLUMNS = 200
 _STRONG_SKEW = 2.0
+_YEARS = (1500, 2200)  # whole numbers all within are written as years are
 _MIDNIGHT = " 00:00:00"
 _MOST_LAYERS = 200
+_FEW_LAYERS = 12
 
 
 def summary(parts: ReportParts) -> dict[str, Any]:
@@ -117,6 +119,8 @@ def shape_text(figures: Mapping[str, Any]) -> str:
     """That numbers are strongly skewed, and which scale would mend it; that texts are numbers with a unit."""
     if figures.get("unit") and figures.get("type") != "number":
         return f"numbers in {figures['unit']}: take the unit off to have them read as numbers"
+    if figures.get("length") and not figures.get("channels"):
+        return f"{_length_text(figures['length'])} in a row"
     skew, bend = figures.get("skew"), figures.get("bend")
     if skew is None or abs(skew) < _STRONG_SKEW:
         return ""
@@ -125,7 +129,10 @@ def shape_text(figures: Mapping[str, Any]) -> str:
 
 def values_text(figures: Mapping[str, Any]) -> str:
     """The range and middle of numbers, the range of times, the most frequent of others; of pictures some names."""
-    if figures.get("top") and figures.get("type") == "image":
+    if figures.get("channels"):
+        count = figures["channels"]
+        return f"{_length_text(figures['length'])} steps" + (f", {figure(count)} channels" if count > 1 else "")
+    if figures.get("top") and figures.get("type") in ("image", "audio"):
         return "such as " + ", ".join(PurePath(str(item["value"])).name for item in figures["top"][:3])
     if figures.get("examples"):
         return f"such as {short(figures['examples'][0], 40)}"
@@ -140,12 +147,19 @@ def values_text(figures: Mapping[str, Any]) -> str:
     middle = (figures.get("quantiles") or {}).get("0.5")
     outliers = figures.get("outliers") or {}
     count = outliers.get("below", 0) + outliers.get("above", 0)
+    if all(float(one).is_integer() and _YEARS[0] <= one <= _YEARS[1] for one in (low, high)):
+        return f"{low:.0f} … {high:.0f}" + (f", median {middle:.0f}" if middle is not None else "")
     return (
         f"{plain(low)} … {plain(high)}"
         + (f" {figures['unit']}" if figures.get("unit") else "")
         + (f", median {plain(middle)}" if middle is not None else "")
         + (f", outliers {large(count)}" if outliers else "")
     )
+
+
+def _length_text(length: Mapping[str, Any]) -> str:
+    low, high = length["min"], length["max"]
+    return f"{figure(low)} … {figure(high)} (median {plain(length['median'])})" if low < high else figure(low)
 
 
 def _column_chart(name: str, figures: Mapping[str, Any]) -> str:
@@ -194,7 +208,7 @@ def _network(design: Mapping[str, Any] | None) -> list[Block]:
         [cell(one["name"], mono=True), one["type"], " × ".join(map(str, one["shape"])), figure(one["parameters"])]
         for one in layers[:_MOST_LAYERS]
     ]
-    blocks = [facts(pairs), table("Layers, in the order they run", head, rows)]
+    blocks = [facts(pairs), table("Layers, in the order they run", head, rows, folded=len(rows) > _FEW_LAYERS)]
     if len(rows) < len(layers):
         blocks.append(small([f"{len(layers) - len(rows):,} more layers are not shown."]))
     return blocks

@@ -12,6 +12,7 @@ from danlu.columns.number import NumberState
 from danlu.columns.personal import find_spans, recognisers_of, shape
 from danlu.columns.scales import ScaleName, fit_scale
 from danlu.columns.schema import Schema
+from danlu.columns.steps import as_lists, count_channels, depth, flat, lengths
 from danlu.columns.units import unit_in_name
 from danlu.prepare.choose import Chosen
 from danlu.prepare.columnar import in_slices
@@ -25,6 +26,7 @@ _STRAIGHT_SCALES = ("standard", "min_max", "robust", "none")  # which leave a sk
 _LOOKED_AT = 5_000
 _NUM_EXAMPLES = 3
 _EXAMPLE_LETTERS = 300
+_LISTS = ("series", "tokens", "tags", "set")
 _LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
@@ -68,7 +70,8 @@ def figures_of(one: Chosen, values: pl.Series) -> dict[str, Any]:
         `type`, `options` (those inferred), `note`, `rows`, `missing` (a share), and, where they can be told:
         `distinct`; `min`, `max`, `mean`, `std`, `quantiles`, `histogram` (`edges`, `counts`) for numbers and times;
         `unit` (by the name), `skew` and, where that is strong, `bend` (the scale that would mend it) for numbers;
-        `examples` for free texts, what is personal in them as its shape; `top` for others.
+        `examples` for free texts, what is personal in them as its shape; `length` (`min`, `median`, `max`) for lists,
+        with `channels` for series; `top` for others, of lists of words these.
     """
     figures: dict[str, Any] = {
         "type": one.type,
@@ -78,8 +81,10 @@ def figures_of(one: Chosen, values: pl.Series) -> dict[str, Any]:
         "rows": len(values),
         "missing": values.null_count() / max(1, len(values)),
     }
+    if one.type == "pair":
+        return figures | {"note": "the two belong together in each row"}
     if values.dtype.is_nested() or values.dtype in (pl.Binary, pl.Object):
-        return figures
+        return figures | (_lists(values.drop_nulls()) if one.type in _LISTS else {})
     known = values.drop_nulls()
     if known.dtype.is_numeric():
         ordered = np.sort(known.cast(pl.Float64).to_numpy())
@@ -93,6 +98,20 @@ def figures_of(one: Chosen, values: pl.Series) -> dict[str, Any]:
     if "text" in (one.type, one.finding):
         return figures | {"distinct": known.n_unique(), "examples": examples(one.name, known)}
     return figures | _texts(known.cast(pl.String))
+
+
+def _lists(known: pl.Series) -> dict[str, Any]:
+    """How long lists are; of words the most frequent ones."""
+    levels, inner = depth(known.dtype)
+    if not len(known) or not levels:
+        return {}
+    parts = [as_lists(some) for _, some in in_slices(known)]
+    counts = np.concatenate([lengths(some) for some in parts])
+    length = {"min": int(counts.min()), "median": float(np.median(counts)), "max": int(counts.max())}
+    if inner.is_numeric():
+        return {"length": length, "channels": count_channels(parts[0])}
+    words = [flat(some).drop_nulls().cast(pl.String) for some in parts]
+    return {"length": length} | (_texts(pl.concat(words)) if any(len(some) for some in words) else {"distinct": 0})
 
 
 def _distinct(ordered: np.ndarray) -> int:

@@ -6,22 +6,28 @@ import base64
 import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from PIL import Image
 from scipy.stats import binomtest
 from sklearn.metrics import brier_score_loss, confusion_matrix
 
+from danlu.columns.column import fit_column
+from danlu.columns.schema import Schema
 from danlu.design.trained import Trained
 from danlu.evaluate.baselines import baseline
 from danlu.evaluate.calibration import calibration, wilson
 from danlu.evaluate.confusion import confusion
+from danlu.evaluate.mistakes import mistakes
 from danlu.evaluate.pictures import png, shrink, thumbnail
 from danlu.evaluate.residuals import residuals
 from danlu.evaluate.score import score
-from danlu.prepare.prepared import Prepared
-from danlu.tasks.task import Answers
+from danlu.evaluate.score_views import mistake_blocks
+from danlu.prepare.prepared import Prepared, Split
+from danlu.tasks.task import Answers, task_for
 
 Stage = Callable[[str], tuple[Prepared, Trained]]
 
@@ -151,3 +157,39 @@ def test_a_training_split_of_one_class_is_said_not_fitted(stage: Stage, tmp_path
     found = baseline("boosting", trained.network.task, prepared, 7)
     assert found.answers is None
     assert "one target value alone" in found.note
+
+
+def looked_at(columns: dict[str, str], target: tuple[str, str], rows: pl.DataFrame, answers: Answers) -> list[Any]:
+    """The mistakes of answers, when the rows themselves are what was to be answered."""
+    inputs = tuple(fit_column(name, kind, {}, rows[name]) for name, kind in columns.items())
+    options = {"of": None} if target[1] == "tags" else {}
+    schema = Schema(inputs, fit_column(target[0], target[1], options, rows[target[0]]))
+    task, encoded = task_for(schema.target), schema.encode_target(rows)
+    split = Split(schema.encode(rows), encoded, np.arange(rows.height) + 100)
+    return mistakes(task, task.truth(encoded), answers, split=split, raw=rows, schema=schema)
+
+
+def test_a_mistake_of_tags_names_the_words_of_the_entities() -> None:
+    tags = [["B-PER", "I-PER", "O", "B-LOC", "I-LOC"], ["O", "B-LOC", "I-LOC"]]
+    rows = pl.DataFrame({"words": [list("李白在西安"), ["To", "New", "York"]], "tags": tags})
+    target = fit_column("tags", "tags", {"of": None}, rows["tags"])
+    grammar = task_for(target).answers(np.zeros((1, *task_for(target).output_shape), np.float32)).grammar
+    codes = {name: code for code, name in enumerate(target.labels)}
+    told = [["B-PER", "I-PER", "O", "B-PER", "I-PER"], ["O", "O", "B-LOC"]]
+    values = np.array([[codes[one] for one in row] + [-1] * (5 - len(row)) for row in told], np.int32)
+    found = looked_at({"words": "tokens"}, ("tags", "tags"), rows, Answers(values, grammar=grammar))
+    assert [(one["row"], one["truth"], one["answer"], one["wrong"]) for one in found] == [
+        (100, "PER 李白, LOC 西安", "PER 李白, PER 西安", 2),
+        (101, "LOC New York", "LOC York", 2),
+    ]
+    assert [one["values"]["words"] for one in found] == ["李白在西安", "To New York"]
+
+
+def test_a_mistake_of_pairs_is_a_partner_that_ranks_low() -> None:
+    turned = np.deg2rad([[0, 0], [10, 50], [60, 12]])
+    answers = Answers(np.stack([np.cos(turned), np.sin(turned)], axis=2).astype(np.float32))
+    rows = pl.DataFrame({"sound": [f"/far/away/{name}.wav" for name in "abc"], "pair": [0, 1, 2]})
+    found = looked_at({}, ("pair", "pair"), rows, answers)
+    assert [(one["row"], one["rank"], one["of"]) for one in found] == [(101, 3.0, 3), (102, 3.0, 3)]
+    blocks = mistake_blocks([{**found[0], "values": {"text": "一个"}}], {"task": "contrastive"})
+    assert blocks[1]["rows"][0][:2] == ["101", "3 of 3"]

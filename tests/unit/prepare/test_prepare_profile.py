@@ -99,3 +99,15 @@ def test_values_of_a_column_of_personal_data_are_shown_as_their_shape() -> None:
 def test_what_is_personal_by_the_columns_name_is_masked_whole() -> None:
     assert without_personal_data("wechat_id", "anna_berg77") == "xxxx_xxxx99"
     assert without_personal_data("remark", "anna_berg77") == "anna_berg77"
+
+
+def test_lists_tell_how_long_they_are_and_what_is_in_them() -> None:
+    beats = [[[0.0, 1.0]] * (2 + row % 3) for row in range(12)]
+    words = [["the", "cat"] + ["sat"] * (row % 2) for row in range(12)]
+    found = look(pl.DataFrame({"beats": beats, "words": words, "year": [2010 + row % 9 for row in range(12)]})).columns
+    assert found["beats"]["length"] == {"min": 2, "median": 3.0, "max": 4}
+    assert found["words"]["distinct"] == 3
+    lines = {line.split()[0]: line for line in column_lines(found, None)}
+    assert lines["beats"].endswith("2 … 4 (median 3) steps, 2 channels")
+    assert lines["words"].endswith("cat (12), the (12), sat (6); 2 … 3 (median 2.500) in a row")
+    assert "2010 … 2018" in lines["year"]
