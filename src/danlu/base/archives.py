@@ -25,6 +25,7 @@ MAX_RATIO = 500
 RATIO_FROM = 16 << 20
 
 _SUFFIX = ".zip"
+_UTF_8 = 0x800  # among a member's flags
 _NUM_OPEN = 4
 
 
@@ -54,12 +55,30 @@ def _told(path: Path) -> Iterator[None]:
 def _open(path: Path) -> zipfile.ZipFile:
     with _told(path):
         archive = zipfile.ZipFile(path)
+        if encoding := _encoding(archive):
+            archive.close()
+            archive = zipfile.ZipFile(path, metadata_encoding=encoding)
     try:
         _check(archive, path)
     except BaseException:
         archive.close()
         raise
     return archive
+
+
+def _encoding(archive: zipfile.ZipFile) -> str | None:
+    """How names without the mark of UTF-8 are written; None is code page 437, as the format has it.
+
+    macOS packs in UTF-8 without saying so, Windows in China in GBK. The bytes of its common characters, GB2312, stand
+    in pairs past 0xA0; few letters of code page 437 lie there, and seldom two side by side.
+    """
+    names = [one.orig_filename for one in archive.infolist() if not one.flag_bits & _UTF_8]
+    raw = "\n".join(names).encode("cp437")
+    for encoding in ("ascii", "utf-8", "gb2312"):
+        with contextlib.suppress(UnicodeDecodeError):
+            raw.decode(encoding)
+            return None if encoding == "ascii" else encoding
+    return None
 
 
 def _check(archive: zipfile.ZipFile, path: Path) -> None:

@@ -40,6 +40,22 @@ def test_an_archive_of_sounds_gives_their_bytes(tmp_path: Path) -> None:
     assert table.held.rows() == [(b"RIFFall/fox/1.wav", "fox"), (b"RIFFall/owl/1.wav", "owl")]
 
 
+@pytest.mark.parametrize(
+    ("encoding", "labels"), [("utf-8", ["狗", "猫"]), ("gbk", ["狗", "猫"]), ("cp437", ["Kühe", "Möwe"])]
+)
+def test_names_in_an_archive_without_the_mark_of_utf_8(encoding: str, labels: list[str], tmp_path: Path) -> None:
+    """macOS packs names in UTF-8 without saying so, Windows in China in GBK, older programs in code page 437."""
+    names = [label.encode(encoding) for label in labels]
+    with zipfile.ZipFile(tmp_path / "calls.zip", "w") as archive:
+        for mark, name in zip("ab", names, strict=True):
+            archive.writestr(f"{mark * len(name)}/1.wav", b"RIFF")
+    packed = (tmp_path / "calls.zip").read_bytes()
+    for mark, name in zip(b"ab", names, strict=True):
+        packed = packed.replace(bytes([mark]) * len(name) + b"/1.wav", name + b"/1.wav")
+    (tmp_path / "calls.zip").write_bytes(packed)
+    assert sorted(read_source(tmp_path / "calls.zip", base=Path(".")).held["label"]) == labels
+
+
 def test_a_pattern_makes_columns_of_files_names(tmp_path: Path) -> None:
     root = touched(tmp_path / "calls", "7_ann_0.wav", "deep/3_bob_12.wav", "odd.wav", "read.txt")
     pattern = r"^(?P<label>\d)_(?P<speaker>[a-z]+)_"
