@@ -9,6 +9,7 @@ from torch.autograd import gradcheck
 from danlu.columns.column import fit_column
 from danlu.design.layers.batch_norm import BatchNorm2d
 from danlu.design.layers.concat import ConcatFusion
+from danlu.design.layers.convolution import Thinned, thinned
 from danlu.design.layers.number_embedding import LinearEmbedding, PeriodicEmbedding
 from danlu.design.network import Encoded
 from danlu.evaluate.score import fitting, metric, score
@@ -132,3 +133,20 @@ def test_a_batch_of_one_value_for_each_channel_is_normalised_by_the_running_figu
     assert values.grad.abs().min() > 0
     for name, value in layer.named_buffers():
         torch.testing.assert_close(value, before[name], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(("channels", "thin"), [(4, True), (16, False)])
+def test_a_small_convolution_with_a_stride_has_the_outputs_and_gradients_of_its_formula(
+    channels: int, thin: bool
+) -> None:
+    layer = torch.nn.Sequential(torch.nn.Conv2d(channels, 8, 1, 2))
+    thinned(layer)
+    assert isinstance(layer[0], Thinned) == thin
+    values = torch.randn(3, channels, 7, 6).contiguous(memory_format=torch.channels_last).requires_grad_()
+    weight, bias = layer.parameters()
+    found = layer(values)
+    formula = torch.einsum("bchw,dc->bdhw", values[:, :, ::2, ::2], weight.flatten(1)) + bias.view(1, -1, 1, 1)
+    torch.testing.assert_close(found, formula, rtol=1e-4, atol=1e-5)
+    pull = torch.randn_like(found)
+    own = torch.autograd.grad(found, [values, weight, bias], pull)
+    torch.testing.assert_close(own, torch.autograd.grad(formula, [values, weight, bias], pull), rtol=1e-4, atol=1e-4)

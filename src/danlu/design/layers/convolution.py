@@ -1,12 +1,14 @@
-"""Convolutions over the steps of series, some of which end early.
+"""Convolutions over the steps of series, some of which end early, and over pictures.
 
-Shapes: B batch, T steps, C channels in, D channels out, K steps that a kernel covers.
+Shapes: B batch, T steps, H height, W width, C channels in, D channels out, K steps that a kernel covers.
 """
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 from torch.nn import functional
+
+_VECTOR = 16  # numbers of 32 bits in the widest vector of a processor
 
 
 class Conv1d(nn.Conv1d):
@@ -52,6 +54,29 @@ class Conv2d(nn.Conv2d):
     def forward(self, values_BCHW: Tensor) -> Tensor:
         """(B, C, H, W) → (B, D, H, W)."""
         return super().forward(values_BCHW.to(self.weight.dtype))
+
+
+class Thinned(nn.Conv2d):
+    """A 1 × 1 convolution with a stride: what the stride leaves out is left out before it. The same numbers."""
+
+    def forward(self, values_BCHW: Tensor) -> Tensor:
+        """(B, C, H, W) → (B, D, H / stride, W / stride)."""
+        down, right = self.stride
+        return functional.conv2d(values_BCHW[:, :, ::down, ::right], self.weight, self.bias)
+
+
+def thinned(module: nn.Module) -> None:
+    """Make the module's 1 × 1 convolutions of few channels with a stride `Thinned`, parameters and names as they are.
+
+    Where the channels lie last and are fewer than fill a vector, torch's own writes beyond its memory while it computes
+    the gradient of their weights: oneDNN 3.12, https://github.com/uxlfoundation/oneDNN/issues/6035. With more channels
+    torch's own is right, and faster.
+    """
+    for layer in module.modules():
+        if type(layer) is not nn.Conv2d or layer.kernel_size != (1, 1) or layer.stride == (1, 1):
+            continue
+        if layer.in_channels < _VECTOR and layer.groups == 1 and layer.padding == (0, 0):
+            layer.__class__ = Thinned
 
 
 def present_as(mask_BT: Tensor | None, values: Tensor) -> Tensor | None:

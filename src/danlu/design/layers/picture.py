@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from danlu.columns.schema import Slot
+from danlu.design.layers.convolution import thinned
 
 
 class Pixels(nn.Module):
@@ -61,6 +62,7 @@ def convolution(
     """
     padding = size // 2 if padding is None else padding
     layer = nn.Conv2d(in_channels, out_channels, size, stride, padding, bias=bias)
+    thinned(layer)
     nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)

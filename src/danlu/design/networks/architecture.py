@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from danlu.base.devices import need
 from danlu.base.errors import DanluError, nearest
 from danlu.design.layers.batch_norm import BatchNorm2d
+from danlu.design.layers.convolution import thinned
 from danlu.design.layers.dropout import Dropout
 
 # Attention's dropout is none, so that the fused kernel can be used; whole layers are never left out, nor spans of a
@@ -77,6 +78,7 @@ def build_architecture(config: Mapping[str, Any], *, dropout: float | None, pool
     if not pooler and isinstance(own := getattr(model, "pooler", None), nn.Module) and list(own.parameters()):
         model.pooler = None  # type: ignore[assignment]
     _make_fit(model, dropout)
+    thinned(model)
     return model
 
 
