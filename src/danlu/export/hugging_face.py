@@ -87,7 +87,7 @@ def save_hugging_face(network: Network, column: str, folder: Path) -> list[Path]
         written.append(folder / "preprocessor_config.json")
     if tokenizer := _tokenizer(fitted):
         write_text(folder / "tokenizer.json", tokenizer)
-        write_text(folder / "tokenizer_config.json", _json(_settings(tokenizer, given.padding)))
+        write_text(folder / "tokenizer_config.json", _json(_settings(tokenizer, given)))
         written += [folder / "tokenizer.json", folder / "tokenizer_config.json"]
     return written
 
@@ -139,14 +139,14 @@ def _tokenizer(column: FittedColumn) -> str:
     return str(getattr(column.state, "tokenizer", ""))
 
 
-def _settings(tokenizer: str, padding: int) -> dict[str, Any]:
+def _settings(tokenizer: str, given: Field) -> dict[str, Any]:
     """What transformers asks of a tokenizer beside its JSON."""
     from tokenizers import Tokenizer
 
     read = Tokenizer.from_str(tokenizer)
-    found: dict[str, Any] = {"tokenizer_class": "PreTrainedTokenizerFast"}
-    if padding >= 0:
-        found["pad_token"] = read.id_to_token(padding)
+    found: dict[str, Any] = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": given.shape[0]}
+    if given.padding >= 0:
+        found["pad_token"] = read.id_to_token(given.padding)
     return found | ({"unk_token": "[UNK]"} if read.token_to_id("[UNK]") is not None else {})
 
 
@@ -162,6 +162,9 @@ def _table(module: TransformerEncoder) -> Tensor:
     field = module.slot.field
     if not module.is_tokens:
         raise _no_like(f"the encoder of {module.slot.column} takes a series", "only encoders of tokens are written so")
+    if field.written:
+        hint = f"set data.columns.{module.slot.column}.spelling to false"
+        raise _no_like(f"words of {module.slot.column} that training rows lack have no vector of their own", hint)
     device = next(module.parameters()).device
     with torch.no_grad():
         table_VD: Tensor = module.embedding(torch.arange(field.num_codes, device=device)[None])[0]

@@ -156,6 +156,8 @@ def test_the_folder_holds_architecture_weights_and_tokenizer(tmp_path: Path) -> 
     ]
     config = json.loads(files[0].read_text())
     assert (config["model_type"], config["hidden_size"], config["pad_token_id"]) == ("esm", 16, 0)
+    settings = json.loads(files[3].read_text())
+    assert settings["model_max_length"] == text_network().schema.inputs[0].fields[0].shape[0]
 
 
 @pytest.mark.parametrize(
