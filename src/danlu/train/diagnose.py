@@ -32,6 +32,7 @@ class Facts:
         measured: rows behind `dead`.
         updates: one mapping for each measured step: `lr` and `ratio`, the median over matrices of |Δw| / |w|.
         steps: optimizer steps taken.
+        monitor: what the best epoch is chosen by.
     """
 
     epochs: int
@@ -43,6 +44,7 @@ class Facts:
     measured: int = 0
     updates: Sequence[Mapping[str, float]] = ()
     steps: int = 0
+    monitor: str = "validation_loss"
 
 
 def diagnose(history: History, facts: Facts) -> tuple[Finding, ...]:
@@ -52,6 +54,7 @@ def diagnose(history: History, facts: Facts) -> tuple[Finding, ...]:
     looks: tuple[Callable[[History, Facts], Finding | None], ...] = (
         not_learning,
         validation_undefined,
+        monitor_undefined,
         loss_spike,
         overfitting,
         plateau,
@@ -104,6 +107,23 @@ def validation_undefined(history: History, facts: Facts) -> Finding | None:
         remedy="look for wild numbers in the validation rows (data.columns.NAME.outliers: clip), or lower "
         "train.optimizer.lr",
         evidence={"epochs": bad},
+    )
+
+
+def monitor_undefined(history: History, facts: Facts) -> Finding | None:
+    """What the best epoch is chosen by could not be told after some epochs, though the validation loss could."""
+    name = facts.monitor
+    bad = [row["epoch"] for row in history if row.get(name, 0.0) is None and row["validation_loss"] is not None]
+    if not bad:
+        return None
+    kept = "" if len(bad) < len(history) else f"; the weights of epoch {facts.best_epoch + 1} are kept"
+    return Finding(
+        key="monitor_undefined",
+        severity="warning",
+        message=f"{name}, by which the best epoch is chosen, has no value on the validation rows after {len(bad)} of "
+        f"{len(history)} epochs, which count as the worst{kept}",
+        remedy="set train.early_stop.monitor to validation_loss, or let more rows validate (prepare.split.validation)",
+        evidence={"monitor": name, "epochs": bad},
     )
 
 

@@ -107,6 +107,7 @@ def notice(loop: Loop) -> None:
         measured=measured,
         updates=statistics[0].updates if statistics else (),
         steps=at.count,
+        monitor=loop.monitor.name,
     )
     stopped = [stop_finding(at.stop, at.epoch)] if at.stop else []
     short = loop.budget.findings() if loop.budget else []

@@ -76,6 +76,17 @@ def test_a_validation_loss_that_is_no_number_is_told() -> None:
     assert found.evidence == {"epochs": [2, 4]}
 
 
+def test_a_monitor_that_the_validation_rows_do_not_tell_is_told() -> None:
+    rows = history(falling(4), roc_auc=[None] * 4)
+    (found,) = diagnose(rows, facts(rows, monitor="roc_auc", stopped=True))
+    assert found.key == "monitor_undefined"
+    assert "after 4 of 4 epochs, which count as the worst; the weights of epoch 4 are kept" in found.message
+    assert "set train.early_stop.monitor to validation_loss" in found.remedy
+    rows[1]["roc_auc"] = 0.7
+    assert keys(rows, monitor="roc_auc", stopped=True) == ["monitor_undefined"]
+    assert keys(rows, monitor="validation_loss", stopped=True) == []
+
+
 def test_losses_below_zero_have_learnt_too() -> None:
     rows = history([-1.0, -2.0, -2.5, -2.6])
     assert "not_learning" not in keys(rows, constant=-0.9)

@@ -178,6 +178,15 @@ def test_a_monitor_that_does_not_fit_names_those_that_do(tmp_path: Path) -> None
         fit(tmp_path, {"early_stop": {"monitor": "r2"}})
 
 
+def test_a_monitor_that_one_row_does_not_tell_is_told(tmp_path: Path) -> None:
+    data = prepared(tmp_path / "data", "size", INPUTS)
+    for file in (tmp_path / "data/validation").iterdir():
+        np.save(file, np.load(file)[:1])
+    asked = recipe(train={"epochs": 2, "early_stop": {"monitor": "r2"}})
+    trained = train(asked, design(asked, data.schema), data, Run(tmp_path / "run"))
+    assert "monitor_undefined" in [one.key for one in trained.findings]
+
+
 def test_the_validation_loss_may_be_watched_whatever_the_loss(tmp_path: Path) -> None:
     from danlu.evaluate.score import check_metrics
     from danlu.tasks.task import task_for
