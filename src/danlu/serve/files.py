@@ -40,6 +40,15 @@ def file_bytes(name: str, row: int, value: Any, what: str, other: str) -> bytes 
         raise wrong(name, row, f"the {what} is not base64: {error}", hint) from error
 
 
+def numbers_in(value: Any, levels: int) -> bool:
+    """Whether it is a number inside so many lists, or nothing."""
+    if value is None:
+        return True
+    if levels:
+        return isinstance(value, list) and all(numbers_in(item, levels - 1) for item in value)
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 def wrong(name: str, row: int, message: str, hint: str) -> Refusal:
     """The refusal of one value."""
     return Refusal(422, message, where=f"column {name}, row {row}", hint=hint)

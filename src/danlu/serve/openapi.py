@@ -11,6 +11,9 @@ from danlu.bundle.replies import reply_schema
 from danlu.columns.column import Field, FittedColumn
 from danlu.serve.rows import MAX_ROWS
 
+_STEPS = 5  # of an example's series or tokens, where rows may be that short
+_LARGE = 1000  # from here on an example's numbers are whole
+
 # One grey pixel as PNG.
 _PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
 
@@ -57,15 +60,20 @@ def _example(column: FittedColumn) -> Any:
     if field.kind == "code":
         arrays[field.name][0] = field.num_codes - 1
     value = column.decode(arrays).to_list()[0]
-    return round(value, 6) if isinstance(value, float) else value
+    return _rounded(value)
 
 
 def _example_sequence(column: FittedColumn, field: Field) -> Any:
-    """A series of the training rows' means, or a sequence of a known token."""
-    dtype, fill = (np.int32, field.num_codes - 1) if field.kind == "tokens" else (np.float32, 0)
-    array = np.full((1, *field.shape), fill, dtype)
-    if field.kind == "series" and field.masked:
-        array[..., -1] = 1
+    """A series of the training rows' means, or a few known tokens; short where rows may be."""
+    if field.kind == "tokens":
+        array = np.zeros((1, *field.shape), np.int32)
+        ends = np.maximum([field.num_codes // 4, field.num_codes * 3 // 4], min(2, field.num_codes - 1))
+        codes = np.linspace(*ends, min(_STEPS, field.shape[0])).astype(np.int32)
+        array[0, : len(codes)] = codes
+    else:
+        array = np.zeros((1, *field.shape), np.float32)
+        if field.masked:
+            array[0, :_STEPS, -1] = 1
     (value,) = column.decode({field.name: array}).to_list()
     return _rounded(value)
 
@@ -73,7 +81,9 @@ def _example_sequence(column: FittedColumn, field: Field) -> Any:
 def _rounded(value: Any) -> Any:
     if isinstance(value, list):
         return [_rounded(item) for item in value]
-    return round(value, 6) if isinstance(value, float) else value
+    if not isinstance(value, float):
+        return value
+    return round(value) if abs(value) >= _LARGE else float(f"{value:.4g}")
 
 
 def openapi(bundle: Bundle) -> dict[str, Any]:
@@ -176,7 +186,8 @@ def _property(column: FittedColumn) -> dict[str, Any]:
     if column.fields[0].kind == "image":
         return _file_property("a picture's file in base64 (never its path), or rows of pixels")
     if column.type == "audio":
-        return _file_property("a sound's file in base64 (never its path), or a list of numbers")
+        other = "a list of samples" if column.options["given_rate"] is not None else "a list of frames"
+        return _file_property(f"a sound's file in base64 (never its path), or {other}")
     if column.type != "text" and column.fields[0].kind in ("series", "tokens"):
         return _sequence_property(column)
     if column.type == "set":

@@ -12,7 +12,7 @@ from danlu.base.errors import nearest
 from danlu.columns.column import FittedColumn
 from danlu.columns.pictures import UnreadableError, count_pixels
 from danlu.columns.schema import Schema
-from danlu.serve.files import file_bytes, wrong
+from danlu.serve.files import file_bytes, numbers_in, wrong
 from danlu.serve.refusal import Refusal
 from danlu.serve.sequences import sequences
 from danlu.serve.sounds import sounds
@@ -245,7 +245,9 @@ def _arrays(name: str, values: list[Any]) -> pl.Series:
             raise ValueError("pixels are rows of numbers, or rows of channels")
         return pl.Series(name, values, dtype=dtype, strict=True)
     except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:
-        raise Refusal(422, f"these are not pictures: {error}", where=f"column {name}") from error
+        row = next((row for row, value in enumerate(values) if not numbers_in(value, depth)), 0) if depth > 1 else 0
+        hint = "send rows of numbers, or rows of pixels with their channels"
+        raise wrong(name, row, "the picture is not rows of pixels", hint) from error
 
 
 def _kind(value: Any) -> str:

@@ -9,10 +9,13 @@ import polars as pl
 from danlu.columns.column import FittedColumn
 from danlu.columns.pictures import UnreadableError
 from danlu.columns.sounds import count_samples
-from danlu.serve.files import file_bytes, wrong
+from danlu.serve.files import file_bytes, numbers_in, wrong
 from danlu.serve.refusal import Refusal
 
 MAX_SAMPLES = 50_000_000  # of all sounds in one request: nearly an hour at 16 kHz
+
+
+_HINT = 'send {"b64": "…"}: the sound\'s file in base64'
 
 
 def sounds(column: FittedColumn, values: list[Any]) -> pl.Series:
@@ -63,4 +66,6 @@ def _lists(column: FittedColumn, values: list[Any]) -> pl.Series:
     try:
         return pl.Series(column.name, values, dtype=pl.List(inner), strict=True)
     except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:
-        raise Refusal(422, f"these are not sounds: {error}", where=f"column {column.name}") from error
+        what = "a list of numbers" if as_samples else "a list of frames, each a list of numbers"
+        row = next((row for row, value in enumerate(values) if not numbers_in(value, 1 if as_samples else 2)), 0)
+        raise wrong(column.name, row, f"the sound is not {what}", _HINT) from error

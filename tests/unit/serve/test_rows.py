@@ -246,9 +246,9 @@ def test_nothing_in_a_request_is_a_path(pictures: Schema, value: Any) -> None:
 
 @pytest.mark.parametrize("value", [[1, 2], [[["a"]]], [[1], ["b"]], [[[[1]]]], [[1, None], [2, [3]]], []])
 def test_pixels_of_nonsense_are_refused(pictures: Schema, value: Any) -> None:
-    with pytest.raises(Refusal, match="these are not pictures") as caught:
+    with pytest.raises(Refusal, match="the picture is not rows of pixels") as caught:
         rows_frame([{"photo": value}], pictures)
-    assert caught.value.status == 422
+    assert (caught.value.status, caught.value.where) == (422, "column photo, row 0")
 
 
 def png(width: int, height: int) -> bytes:
@@ -374,7 +374,8 @@ def test_sounds_come_as_base64_or_frames(calls: Schema) -> None:
         ("/etc/passwd", "a sound must be its file in base64"),
         ({"b64": "a*b"}, "the sound is not base64"),
         ({"b64": "YWJj"}, "the sound cannot be read"),
-        ([["x"]], "these are not sounds"),
+        ([["x"]], "the sound is not a list of frames, each a list of numbers"),
+        ([0.5], "the sound is not a list of frames, each a list of numbers"),
     ],
 )
 def test_what_is_no_sound_is_refused(calls: Schema, value: Any, message: str) -> None:
