@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from danlu.base import seeds
-from danlu.columns.column import Arrays, Column, State
+from danlu.columns.column import Arrays, State
 from danlu.columns.hashing import mix
 
 NUM_FOLDS = 5
@@ -62,11 +62,6 @@ class LearnsFromTarget(Protocol):
 def learns_from_target(column: object) -> TypeGuard[LearnsFromTarget]:
     """Whether a column learns from the target, and encodes its training rows otherwise than all others."""
     return isinstance(column, LearnsFromTarget) and column.learns_from_target
-
-
-def fit_state(column: Column, values: pl.Series, target: TargetRows) -> State:
-    """What a column learns from the training rows' parsed values, and from the target where it looks at it."""
-    return column.fit_with_target(values, target) if learns_from_target(column) else column.fit(values)
 
 
 def deal(seed: int, rows: np.ndarray) -> np.ndarray:

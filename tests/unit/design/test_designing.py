@@ -86,11 +86,12 @@ def test_every_form_of_a_sequence_encoder_exports(options: dict[str, object], tm
             "is rotary, which turns pairs of numbers, and a head has 5",
             "set width to an even multiple of num_heads",
         ),
+        ({"name": "tagger", "window": 4}, "is 4, an even number", "set window to 3 or 5"),
     ],
 )
-def test_options_of_a_transformer_that_do_not_go_together(options: dict[str, object], message: str, hint: str) -> None:
+def test_options_of_an_encoder_that_do_not_go_together(options: dict[str, object], message: str, hint: str) -> None:
     with pytest.raises(RecipeError) as caught:
-        network("transformer", "sold", design={"encoders": {"*": {"name": "transformer", **options}}})
+        network("transformer", "sold", design={"encoders": {"words": {"name": "transformer"} | options}})
     (fault,) = caught.value.faults
     assert fault.path.startswith("design.encoders.words.")
     assert (fault.message, fault.hint.startswith(hint)) == (message, True)

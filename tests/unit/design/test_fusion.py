@@ -72,7 +72,7 @@ def test_heads_of_an_attention_fusion_divide_its_width() -> None:
         RecipeError, match=r"design\.fusion\.num_heads is 5, which does not divide width \(128\)"
     ) as caught:
         design(given, schema(frame(), inputs=ALL))
-    assert caught.value.faults[0].hint == "set num_heads to 4"
+    assert caught.value.faults[0].hint == "set num_heads to 4 or 8"
 
 
 @pytest.mark.parametrize("fusion", ["concat", "gated", "attention"])

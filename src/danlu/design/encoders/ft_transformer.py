@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
 
-from danlu.base.errors import Fault, RecipeError
 from danlu.columns.schema import Slot
 from danlu.design.advice import Advice, optimizer
+from danlu.design.faults import check_heads
 
 if TYPE_CHECKING:
     from torch import nn
@@ -58,11 +58,7 @@ class FtTransformer:
 
     def build(self, slots: Sequence[Slot]) -> nn.Module:
         """The module for these fields. Raises RecipeError where options do not go together."""
-        if self.width % self.num_heads:
-            near = max(count for count in range(1, self.num_heads) if self.width % count == 0)
-            message = f"is {self.num_heads}, which does not divide width ({self.width})"
-            place = f"design.encoders.{slots[0].column}.num_heads"
-            raise RecipeError([Fault(path=place, message=message, hint=f"set num_heads to {near}")])
+        check_heads(f"design.encoders.{slots[0].column}", self.num_heads, self.width)
         from danlu.design.networks.ft_transformer import FtTransformerEncoder
 
         return FtTransformerEncoder(self, slots)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Le, Lt
 
-from danlu.base.errors import Fault, RecipeError
 from danlu.columns.schema import Slot
 from danlu.design.advice import Advice, augmentation, optimizer
+from danlu.design.faults import check_odd
 
 if TYPE_CHECKING:
     from torch import nn
@@ -57,9 +57,7 @@ class InceptionTime:
     def build(self, slots: Sequence[Slot]) -> nn.Module:
         """The module for one column. Raises RecipeError where the kernel has no middle."""
         (slot,) = slots
-        if self.kernel % 2 == 0:
-            message, hint = f"is {self.kernel}, an even number", f"set kernel to {self.kernel - 1} or {self.kernel + 1}"
-            raise RecipeError([Fault(path=f"design.encoders.{slot.column}.kernel", message=message, hint=hint)])
+        check_odd(f"design.encoders.{slot.column}", "kernel", self.kernel)
         from danlu.design.networks.inception_time import InceptionTimeEncoder
 
         return InceptionTimeEncoder(self, slot)

@@ -14,6 +14,7 @@ from annotated_types import Ge, Le, Lt
 from danlu.base.errors import Fault, RecipeError
 from danlu.columns.schema import Slot
 from danlu.design.advice import Advice, optimizer
+from danlu.design.faults import check_heads
 
 if TYPE_CHECKING:
     from torch import nn
@@ -58,10 +59,7 @@ class PatchTransformer:
         """The module for one column. Raises RecipeError where options do not go together."""
         (slot,) = slots
         place = f"design.encoders.{slot.column}"
-        if self.width % self.num_heads:
-            message = f"is {self.num_heads}, which does not divide width ({self.width})"
-            hint = f"set num_heads to {max(one for one in range(1, self.num_heads) if self.width % one == 0)}"
-            raise RecipeError([Fault(path=f"{place}.num_heads", message=message, hint=hint)])
+        check_heads(place, self.num_heads, self.width)
         if self.stride is not None and self.stride > self.patch:
             message = f"is {self.stride}, more than a patch has steps ({self.patch}): those between would not be seen"
             raise RecipeError([Fault(path=f"{place}.stride", message=message, hint=f"set stride to {self.patch}")])

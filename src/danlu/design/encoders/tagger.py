@@ -13,6 +13,7 @@ from annotated_types import Ge, Le, Lt
 
 from danlu.columns.schema import Slot
 from danlu.design.advice import Advice, optimizer, schedule
+from danlu.design.faults import check_odd
 
 if TYPE_CHECKING:
     from torch import nn
@@ -60,8 +61,9 @@ class Tagger:
         )
 
     def build(self, slots: Sequence[Slot]) -> nn.Module:
-        """The module for one column."""
+        """The module for one column. Raises RecipeError where the window has no middle."""
         (slot,) = slots
+        check_odd(f"design.encoders.{slot.column}", "window", self.window)
         from danlu.design.networks.tagger import TaggerEncoder
 
         return TaggerEncoder(self, slot)

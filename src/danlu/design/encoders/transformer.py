@@ -14,6 +14,7 @@ from annotated_types import Ge, Le, Lt
 from danlu.base.errors import Fault, RecipeError
 from danlu.columns.schema import Slot
 from danlu.design.advice import Advice, optimizer, schedule
+from danlu.design.faults import check_heads
 
 if TYPE_CHECKING:
     from torch import nn
@@ -66,13 +67,7 @@ class Transformer:
         """The module for one column. Raises RecipeError where options do not go together."""
         (slot,) = slots
         place = f"design.encoders.{slot.column}"
-        if self.width % self.num_heads:
-            fits = [count for count in range(1, self.width + 1) if self.width % count == 0]
-            below = [count for count in fits if count < self.num_heads]
-            near = [*below[-1:], *[count for count in fits if count > self.num_heads][:1]]
-            message = f"is {self.num_heads}, which does not divide width ({self.width})"
-            hint = f"set num_heads to {' or '.join(map(str, near))}"
-            raise RecipeError([Fault(path=f"{place}.num_heads", message=message, hint=hint)])
+        check_heads(place, self.num_heads, self.width)
         if self.positions == "rotary" and self.width // self.num_heads % 2:
             message = f"is rotary, which turns pairs of numbers, and a head has {self.width // self.num_heads}"
             hint = "set width to an even multiple of num_heads"

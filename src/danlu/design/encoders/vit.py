@@ -15,6 +15,7 @@ from danlu.base.errors import Fault, RecipeError
 from danlu.columns.schema import Slot
 from danlu.design.advice import Advice
 from danlu.design.encoders.pictures import picture_advice
+from danlu.design.faults import check_heads
 
 if TYPE_CHECKING:
     from torch import nn
@@ -65,10 +66,7 @@ class Vit:
         """The module for one picture column. Raises RecipeError where options do not go together."""
         (slot,) = slots
         place = f"design.encoders.{slot.column}"
-        if self.width % self.num_heads:
-            message = f"is {self.num_heads}, which does not divide width ({self.width})"
-            hint = f"set num_heads to a divisor of {self.width}"
-            raise RecipeError([Fault(path=f"{place}.num_heads", message=message, hint=hint)])
+        check_heads(place, self.num_heads, self.width)
         height, width = slot.field.shape[:2]
         if self.patch(slot) > min(height, width):
             message = f"is {self.patch_size}, and pictures are {width} × {height} pixels"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Le, Lt
 
-from danlu.base.errors import Fault, RecipeError
+from danlu.design.faults import check_heads
 from danlu.design.fusion.fusion import Fusion
 
 if TYPE_CHECKING:
@@ -35,11 +35,7 @@ class Attention(Fusion):
 
     def build(self, widths: Sequence[int]) -> nn.Module:
         """The module for encoders of these widths. Raises RecipeError where the heads do not divide the width."""
-        if self.width % self.num_heads:
-            message = f"is {self.num_heads}, which does not divide width ({self.width})"
-            fits = max(count for count in range(1, self.num_heads) if self.width % count == 0)
-            hint = f"set num_heads to {fits}"
-            raise RecipeError([Fault(path="design.fusion.num_heads", message=message, hint=hint)])
+        check_heads("design.fusion", self.num_heads, self.width)
         from danlu.design.layers.attention_fusion import AttentionFusion
 
         return AttentionFusion(self, widths)

@@ -23,7 +23,6 @@ class TaggingHead:
     """
 
     tasks: ClassVar[tuple[str, ...]] = ("tagging",)
-    takes_tokens: ClassVar[bool] = True
 
     dropout: Annotated[float, Ge(0), Lt(1)] = 0.3  # entities are few, and soon known by heart
 

@@ -5,13 +5,10 @@ Shapes: B batch, D width.
 
 from __future__ import annotations
 
-from typing import Literal
-
 from torch import Tensor, nn
 
 from danlu.design.layers.dropout import Dropout
 
-Activation = Literal["relu", "silu", "gelu"]
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "silu": nn.SiLU, "gelu": nn.GELU}
 
 

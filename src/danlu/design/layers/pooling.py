@@ -5,15 +5,11 @@ Shapes: B batch, T tokens, D width.
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
 from danlu.columns.schema import Slot
 from danlu.design.layers.dense import Linear, linear
-
-Pooling = Literal["mean", "first", "last"]
 
 
 def mean_tokens(values_BTD: Tensor, mask_BT: Tensor | None) -> Tensor:
