@@ -51,6 +51,14 @@ def trained(module: torch.nn.Module) -> set[str]:
     return {name for name, weight in module.named_parameters() if weight.requires_grad}
 
 
+def learns_in_bf16(module: torch.nn.Module, inputs: dict[str, Tensor]) -> bool:
+    """Whether a step in bf16 gives numbers, and a gradient to the first weight and the last."""
+    flat = FlatParameters(module.train(), "bf16")
+    module(inputs).values.square().sum().backward()
+    weights = [weight.grad for weight in module.parameters()]
+    return bool(flat.gradients.isfinite().all() and weights[0].any() and weights[-1].any())
+
+
 def test_a_text_network_gives_what_transformers_gives_and_its_adapters_can_be_merged(bert: Path) -> None:
     from transformers import AutoModel
 
@@ -252,6 +260,7 @@ def test_a_picture_network_gives_what_transformers_gives(config: dict[str, Any],
         values = module({"image_0": torch.from_numpy(pixels)}).values
         torch.testing.assert_close(values, expected, atol=1e-5, rtol=0)
         assert values.shape[1] == module.width
+        assert learns_in_bf16(module, {"image_0": torch.from_numpy(pixels)})
 
 
 @slow
@@ -270,6 +279,7 @@ def test_a_sound_network_leaves_padding_out(tmp_path: Path) -> None:
         torch.testing.assert_close(values[row : row + 1], expected, atol=1e-4, rtol=0)
     silent = torch.zeros(1, 400, 2)
     assert torch.isfinite(module({"series_0": silent}).values).all()
+    assert learns_in_bf16(module, {"series_0": torch.stack([samples * mask, mask], dim=2)})
 
 
 @slow
