@@ -67,8 +67,8 @@ def _example_sequence(column: FittedColumn, field: Field) -> Any:
     """A series of the training rows' means, or a few known tokens; short where rows may be."""
     if field.kind == "tokens":
         array = np.zeros((1, *field.shape), np.int32)
-        ends = np.maximum([field.num_codes // 4, field.num_codes * 3 // 4], min(2, field.num_codes - 1))
-        codes = np.linspace(*ends, min(_STEPS, field.shape[0])).astype(np.int32)
+        low, high = (max(part * field.num_codes // 4, min(2, field.num_codes - 1)) for part in (1, 3))
+        codes = np.linspace(low, high, min(_STEPS, field.shape[0])).astype(np.int32)
         array[0, : len(codes)] = codes
     else:
         array = np.zeros((1, *field.shape), np.float32)
