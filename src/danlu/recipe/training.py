@@ -32,7 +32,8 @@ class EarlyStop(Section):
         monitor: the metric to watch, or `validation_loss`; by default the task's own, or what suits the loss. The best
             checkpoint is the best by this.
         patience: epochs without an improvement before the run stops; `auto` takes what the encoders advise, else 8.
-            Some advise that the first half or so of the epochs is passed over: there no run stops, nor is one the best.
+            With `auto`, an encoder may advise that the first epochs are passed over: no run stops there, and none of
+            them is the best.
         min_delta: what counts as an improvement, in the metric's own unit.
     """
 

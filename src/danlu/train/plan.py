@@ -86,7 +86,10 @@ def make_plan(section: Train, description: Description, num_rows: int, advice: A
     own_epochs = advice.epochs or auto_epochs(steps, num_rows, description.flops, advice)
     epochs = section.epochs if section.epochs != "auto" else own_epochs
     blocks = section.shuffle.build("shuffles").blocks(description.row_bytes * num_rows)
-    return Plan(device, batch_size, step_rows, epochs, steps, blocks, best_share=advice.best_from)
+    # Who says how long to wait for a better epoch means all of them.
+    own_patience = section.early_stop is not None and section.early_stop.patience != "auto"
+    best_share = 0.0 if own_patience else advice.best_from
+    return Plan(device, batch_size, step_rows, epochs, steps, blocks, best_share=best_share)
 
 
 def auto_batch_size(num_rows: int) -> int:

@@ -9,7 +9,7 @@ from danlu.base.runs import Run
 from danlu.design import design
 from danlu.design.advice import Advice
 from danlu.design.description import Description
-from danlu.recipe.schema import Train
+from danlu.recipe.schema import EarlyStop, Train
 from danlu.train import train
 from danlu.train.budget import Budget, Limit
 from danlu.train.plan import make_plan
@@ -22,28 +22,28 @@ def test_the_first_epoch_that_counts_is_a_share_of_all(tmp_path: Path) -> None:
     plan = make_plan(Train(epochs=10, device="cpu"), COSTS, 64, Advice(best_from=0.6))
     assert plan.best_from == 6
     assert make_plan(Train(epochs=1, device="cpu"), COSTS, 64, Advice(best_from=0.6)).best_from == 0
+    own = Train(epochs=10, device="cpu", early_stop=EarlyStop(patience=3))
+    assert make_plan(own, COSTS, 64, Advice(best_from=0.6)).best_from == 0, "whoever stops by a patience of his own"
     budget = Budget(9.0, tmp_path / "budget.json", "inputs")
     budget.limits = [Limit(0, 10, 0.0)]
     assert budget.limited(plan, 0).best_from == 3, "a budget leaves 10 steps, 5 epochs"
 
 
 def test_early_epochs_neither_win_nor_stop_a_training(tmp_path: Path) -> None:
-    small = {"name": "inception_time", "num_modules": 1, "filters": 2}
+    small = {"name": "table_resnet", "num_blocks": 1, "width": 4}  # it advises half of the epochs, and a patience of 8
     told = recipe(
-        design={"encoders": {"*": small}},
+        design={"encoders": {"number": small}},
         # Steps grow until they are far too large: what comes first is the best.
         train={
-            "epochs": 10,
+            "epochs": 18,
             "optimizer": {"name": "sgd", "lr": 20.0},
             "schedule": {"name": "constant", "warmup": 0.95},
-            "early_stop": {"patience": 2},
-            "augment": "none",
         },
     )
-    data = prepared(tmp_path / "data", "sold", ("load",))
+    data = prepared(tmp_path / "data", "sold", ("x",))
     trained = train(told, design(told, data.schema), data, Run(tmp_path / "run"))
     losses = [row["log_loss"] for row in trained.history]
-    assert min(losses[:6]) < min(losses[6:]), "the test shows nothing"
-    assert trained.best_epoch == 6 + losses[6:].index(min(losses[6:]))
-    assert len(losses) >= 8
+    assert min(losses[:9]) < min(losses[9:]), "the test shows nothing"
+    assert trained.best_epoch == 9 + losses[9:].index(min(losses[9:]))
+    assert len(losses) == 18
     assert read_json(tmp_path / "run" / "train" / "history.json")[0]["epoch"] == 0
