@@ -11,6 +11,7 @@ from danlu.design.layers.batch_norm import BatchNorm2d
 from danlu.design.layers.concat import ConcatFusion
 from danlu.design.layers.convolution import Thinned, thinned
 from danlu.design.layers.number_embedding import LinearEmbedding, PeriodicEmbedding
+from danlu.design.layers.tokens import WrittenEmbedding
 from danlu.design.network import Encoded
 from danlu.evaluate.score import fitting, metric, score
 from danlu.tasks.losses import default_loss
@@ -150,3 +151,14 @@ def test_a_small_convolution_with_a_stride_has_the_outputs_and_gradients_of_its_
     pull = torch.randn_like(found)
     own = torch.autograd.grad(found, [values, weight, bias], pull)
     torch.testing.assert_close(own, torch.autograd.grad(formula, [values, weight, bias], pull), rtol=1e-4, atol=1e-4)
+
+
+def test_words_are_their_own_vector_and_those_of_how_they_are_written() -> None:
+    parts = [(0, 0, 0), (0, 0, 0), (3, 7, 9), (3, 8, 4095)]
+    layer = WrittenEmbedding(torch.nn.Embedding(4, 2), parts, std=1.0).double()
+    unseen = 4 + (3 * 4096 + 8) * 4096 + 4095  # written as the word with the code 3
+    values_BTD = layer(torch.tensor([[0, 1, 3, unseen]]))
+    sum_D = layer.tables[0].weight[3] + layer.tables[1].weight[8] + layer.tables[2].weight[4095]
+    expected_TD = [layer.own.weight[0], layer.own.weight[1], layer.own.weight[3] + sum_D, layer.own.weight[1] + sum_D]
+    torch.testing.assert_close(values_BTD[0], torch.stack(expected_TD))
+    assert layer.forgotten(torch.tensor([[0, 1, 3, unseen]])).tolist() == [[0, 1, unseen, unseen]]

@@ -50,6 +50,8 @@ class Field:
             codes are ids; -1 where that has none, and every code is its id plus one.
         families: of tokens, for each code the number of its family, words that begin alike, from 1; 0 for those without
             one. Empty where there are none.
+        written: of tokens, for each code how its word is written (see `columns/written.py`); codes from `num_codes` on,
+            less that, are then such parts, packed, of words without a code. Empty where words are not told so.
         apart: of tokens, whether most are single characters, which say little without their neighbours.
         optional: whether rows may lack an image, a series or tokens, for which a network then learns what stands in
             their place. Series and tokens must be masked: a row that lacks them is all padding. An image's column also
@@ -66,6 +68,7 @@ class Field:
     masked: bool = False
     padding: int = 0
     families: tuple[int, ...] = ()
+    written: tuple[tuple[int, ...], ...] = ()
     apart: bool = False
     edges: tuple[float, ...] = ()
     optional: bool = False

@@ -33,6 +33,7 @@ from danlu.columns.sounds import SUFFIXES as SOUND_SUFFIXES
 from danlu.columns.sounds import begins_as_sound
 from danlu.columns.steps import depth, flat
 from danlu.columns.tags import are_tags
+from danlu.columns.written import are_words
 
 _MOSTLY = 0.9  # share of values of one kind above which the others are taken for mistakes
 _MANY_ROWS = 20  # below this, that all values differ says little
@@ -41,6 +42,7 @@ _MANY_VALUES = 50
 _RARE = 5  # rows that an embedding needs to learn anything of a value
 _HASH = r"^(?:[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}|[0-9a-fA-F]{32}|[0-9a-fA-F]{40}|[0-9a-fA-F]{64})$"
 SEQUENCES = ("series", "signal", "signals", "sequence", "sequences", "steps")  # names that say what rows of numbers are
+_SENTENCE_END = r"[。！？…]\W*$"
 _CJK = r"[\x{3040}-\x{30ff}\x{3400}-\x{9fff}\x{ac00}-\x{d7af}]"
 
 
@@ -164,9 +166,9 @@ def _infer_nested(known: pl.Series, num_rows: int, name: str, *, is_target: bool
 
 def _infer_lists(known: pl.Series, *, is_target: bool) -> Inferred:
     """Lists of words: to predict from they are a sequence, to be predicted a tag for each token, or a set."""
-    if not is_target:
-        return Inferred("tokens", {}, "lists of words")
     words = flat(known).drop_nulls().unique()
+    if not is_target:
+        return Inferred("tokens", {"spelling": True} if are_words(words) else {}, "lists of words")
     if are_tags(words.to_list()):
         return Inferred("tags", {}, "lists of tags")
     return Inferred("set", {}, f"lists of {len(words):,} different values")
@@ -340,7 +342,10 @@ def _infer_many_words(look: _Look) -> Inferred:
 
 
 def _are_sentences(look: _Look, values: pl.Series) -> bool:
-    """Whether a row has at least 5 words, 2 long ones or 10 Chinese, Japanese or Korean characters on average."""
+    """Whether a row has at least 5 words, 2 long ones or 10 Chinese, Japanese or Korean characters on average.
+
+    Of such characters 4 are enough where most rows end as sentences do.
+    """
 
     def mean(lengths: pl.Series) -> float:
         return float(np.average(lengths.to_numpy(), weights=look.counts))
@@ -348,4 +353,5 @@ def _are_sentences(look: _Look, values: pl.Series) -> bool:
     words = mean(values.str.count_matches(r"\S+"))
     if words >= 5 or (words >= 2 and mean(values.str.len_chars()) >= 40):
         return True
-    return mean(values.str.count_matches(_CJK)) >= 10
+    characters = mean(values.str.count_matches(_CJK))
+    return characters >= 10 or (characters >= 4 and look.share(values.str.contains(_SENTENCE_END)) > 0.5)

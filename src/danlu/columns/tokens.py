@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -12,6 +12,7 @@ import polars as pl
 from annotated_types import Ge
 
 from danlu.base.errors import DataError
+from danlu.columns import written
 from danlu.columns.column import Arrays, Field, State
 from danlu.columns.fault import no_values, wrong_dtype, wrong_option
 from danlu.columns.steps import as_lists, depth, flat, lengths, spread
@@ -56,17 +57,20 @@ class Tokens:
         mask: whether the network leaves padding out: `auto` where training rows differ in length, or some have no
             tokens; else shorter rows are refused. `always` takes them, and rows may lack the column. What stands for
             tokens that are not there is learned.
+        spelling: tell words also by their capitals, first and last letters, so that those that training rows do not
+            hold differ; inferred for lists of words.
     """
 
     state_type: ClassVar[type[State]] = TokensState
     encoder: ClassVar[str] = "transformer"
-    late_options: ClassVar[tuple[str, ...]] = ("length", "min_count", "max_values", "missing", "mask")
+    late_options: ClassVar[tuple[str, ...]] = ("length", "min_count", "max_values", "missing", "mask", "spelling")
     optional_by: ClassVar[Mapping[str, str]] = {"mask": "always"}
     length: Annotated[int, Ge(1)] | None = None
     min_count: Annotated[int, Ge(1)] = 1
     max_values: Annotated[int, Ge(1)] | None = None
     missing: Literal["empty", "drop"] = "empty"
     mask: Literal["auto", "always"] = "auto"
+    spelling: bool = False
 
     def parse(self, values: pl.Series) -> pl.Series:
         """Values as (N,) lists of texts, empty ones as nulls. Raises DataError for what is no sequence."""
@@ -104,7 +108,11 @@ class Tokens:
     def fields(self, state: TokensState) -> tuple[Field, ...]:
         """The "tokens": codes of `length` places."""
         num_codes, shape = _RESERVED + len(state.values), (state.length,)
-        return (Field("tokens", "tokens", shape, num_codes, _RESERVED, masked=state.masked, optional=state.optional),)
+        field = Field("tokens", "tokens", shape, num_codes, _RESERVED, masked=state.masked, optional=state.optional)
+        if not self.spelling:
+            return (field,)
+        parts = written.parts_of(pl.Series(state.values, dtype=pl.String))
+        return (replace(field, written=((0, 0, 0),) * _RESERVED + tuple(map(tuple, parts.tolist()))),)
 
     def encode(self, values: pl.Series, state: TokensState) -> Arrays:
         """Sequences of one length, as codes.
@@ -114,7 +122,8 @@ class Tokens:
             state: what `fit` learned on the training split only.
 
         Returns:
-            "tokens": (N, T) int32: 0 padding, 1 a value that training rows do not hold, then the values' codes.
+            "tokens": (N, T) int32: 0 padding, 1 a value that training rows do not hold, then the values' codes; with
+            `spelling`, such a value as `Field.written` says.
 
         Raises:
             DataError: a row is shorter than all training rows, and nothing tells padding.
@@ -124,9 +133,12 @@ class Tokens:
             _check_length(values, found, state.length)
         known = pl.Series(state.values, dtype=pl.String)
         codes = pl.Series(np.arange(_RESERVED, _RESERVED + len(known), dtype=np.int32))
-        tokens = flat(values).replace_strict(known, codes, default=UNSEEN, return_dtype=pl.Int32)
+        tokens = flat(values)
+        found_codes = tokens.replace_strict(known, codes, default=None, return_dtype=pl.Int32)
+        if self.spelling:
+            found_codes = found_codes.zip_with(found_codes.is_not_null(), _spelled(tokens, _RESERVED + len(known)))
         encoded = np.full((len(values), state.length), PADDING, np.int32)
-        spread(tokens.to_numpy(), found, encoded)
+        spread(found_codes.fill_null(UNSEEN).to_numpy(), found, encoded)
         return {"tokens": encoded}
 
     def decode(self, arrays: Arrays, state: TokensState) -> pl.Series:
@@ -134,12 +146,22 @@ class Tokens:
         texts = np.array([None, None, *state.values], dtype=object)
         encoded = np.asarray(arrays["tokens"])
         found = (encoded != PADDING).sum(axis=1)
-        rows = [texts[row[:count]].tolist() or None for row, count in zip(encoded, found, strict=True)]
+        known = np.where(encoded < len(texts), encoded, UNSEEN)
+        rows = [texts[row[:count]].tolist() or None for row, count in zip(known, found, strict=True)]
         return pl.Series(rows, dtype=pl.List(pl.String))
 
     def drops(self, values: pl.Series) -> np.ndarray:
         """(N,) bool, True where there are no tokens and `missing` is `drop`."""
         return values.is_null().to_numpy() if self.missing == "drop" else np.zeros(len(values), bool)
+
+
+def _spelled(tokens: pl.Series, first: int) -> pl.Series:
+    """(S,) int32 codes, from `first` on, that say how a word is written; null where there is none."""
+    known = tokens.drop_nulls().unique()
+    if not len(known):
+        return pl.Series([None] * len(tokens), dtype=pl.Int32)
+    codes = pl.Series(first + written.packed(written.parts_of(known)))
+    return tokens.replace_strict(known, codes, default=None, return_dtype=pl.Int32)
 
 
 def _words(values: pl.Series) -> pl.Series:

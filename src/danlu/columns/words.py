@@ -8,6 +8,7 @@ import polars as pl
 _APART = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
 _LETTERS = r"\p{L}\p{M}\p{N}_"
 SINGLE = rf"^[{_APART}]$"
+LETTERS_TOGETHER = rf"[\p{{L}}--[{_APART}]]{{2}}"
 _STEM = 5  # letters by which longer words are told to be of one family
 WORD = rf"[{_APART}]|[[{_LETTERS}]--[{_APART}]]+(?:['’]\p{{L}}+)*|[^\s{_LETTERS}]"
 CHARACTER = r"(?s)."

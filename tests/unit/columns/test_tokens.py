@@ -8,6 +8,7 @@ import pytest
 
 from danlu.base.errors import DataError
 from danlu.columns.column import FittedColumn, fit_column
+from danlu.columns.inference import infer
 from danlu.columns.tokens import Tokens
 
 
@@ -91,3 +92,21 @@ def test_what_is_no_sequence_is_refused(values: object, message: str) -> None:
 def test_a_vocabulary_of_nothing_is_refused() -> None:
     with pytest.raises(DataError, match="no token occurs 3 times"):
         fitted(["a b", "a c"], min_count=3)
+
+
+def test_words_that_training_rows_lack_are_told_by_how_they_are_written() -> None:
+    column = fitted([["Anna", "went", "home", "again"]], spelling=True, mask="always")
+    (field,) = column.fields
+    (row,) = codes(column, [["Anna", "Hanna", "HANNA", None]])
+    assert (row[0], row[3]) == (2, 1)
+    assert row[1] != row[2]
+    parts = [(code - field.num_codes) // (4096 * 4096) for code in row[1:3]]  # the capitals
+    assert parts[0] == field.written[row[0]][0] != parts[1]
+    assert field.written[row[0]][2] == (row[1] - field.num_codes) % 4096 == (row[2] - field.num_codes) % 4096  # "nna"
+    assert column.decode(column.encode(pl.Series("x", [["home", "Hanna"]]))).to_list() == [["home", None]]
+
+
+def test_lists_of_words_are_told_by_how_they_are_written() -> None:
+    lists = {"words": [["he", "went"], ["home"]], "ids": [["1", "20"], ["3"]], "characters": [["他", "回"], ["家"]]}
+    found = {name: infer(pl.Series(name, values), is_target=False, name=name).options for name, values in lists.items()}
+    assert found == {"words": {"spelling": True}, "ids": {}, "characters": {}}

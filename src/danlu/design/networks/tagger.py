@@ -16,7 +16,7 @@ from danlu.columns.tokens import UNSEEN
 from danlu.design.layers.dropout import Dropout
 from danlu.design.layers.pooling import mean_tokens, steps_and_mask
 from danlu.design.layers.recurrent import Recurrent
-from danlu.design.layers.tokens import token_embedding
+from danlu.design.layers.tokens import WrittenEmbedding, token_embedding
 from danlu.design.network import Encoded
 
 if TYPE_CHECKING:
@@ -62,6 +62,8 @@ class TaggerEncoder(nn.Module):
         if self.token_dropout is None or not self.training:
             return codes_BT
         kept_BT = self.token_dropout(torch.ones_like(codes_BT, dtype=torch.float32)) > 0
+        if isinstance(self.embedding, WrittenEmbedding):
+            return torch.where(kept_BT, codes_BT, self.embedding.forgotten(codes_BT))
         return torch.where(kept_BT, codes_BT, codes_BT.clamp(max=UNSEEN))
 
     def _around(self, values_BTE: Tensor, mask_BT: Tensor | None) -> Tensor:
