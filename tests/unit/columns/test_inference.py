@@ -95,6 +95,8 @@ SENTENCES = [f"the {word} thing is number {row} of them" for row, word in enumer
         (cycle(["red", "green", "blue"]), "x", ("category", "")),
         (SENTENCES, "x", ("text", "")),
         ([f"这家酒店的服务非常好第{row}次来" for row in range(60)], "x", ("text", "")),
+        ([f"我第{row}次来。" for row in range(60)], "x", ("text", "")),
+        ([f"住第{row}号房" for row in range(60)], "x", ("ignore", "id")),
         (cycle(SENTENCES[:3]), "x", ("category", "")),
         ([f"car {row % 80}" for row in range(100)], "x", ("ignore", "high_cardinality")),
         # dates
