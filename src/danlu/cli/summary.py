@@ -189,7 +189,9 @@ def _difference(one: Mapping[str, Any]) -> str:
 def _number(value: float | None) -> str:
     if value is None or math.isnan(value):
         return "undefined"
-    return f"{value:,.4g}" if abs(value) >= 10 else f"{value:.3f}"
+    if abs(value) >= 10:
+        return f"{value:,.0f}" if 1000 <= abs(value) < 1e9 else f"{value:,.4g}"
+    return f"{value:.3f}"
 
 
 def _measure(value: float | None, unit: str) -> str:

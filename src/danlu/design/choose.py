@@ -91,7 +91,8 @@ def _description(section: Design, schema: Schema, task: Task) -> dict[str, Any]:
     _check_fusion(section, tagged, faults, is_pair=pair is not None)
     for name in (pair["first"], pair["second"]) if pair is not None else ():
         if name not in groups:
-            faults.append(Fault(path="data.pair", message=f"names {name}, which is not used", hint="give it a type"))
+            hint = f"give it a type, such as data.columns: {{{name}: text}}"
+            faults.append(Fault(path="data.pair", message=f"names {name}, which is not used", hint=hint))
     if faults:
         raise RecipeError(faults)
     return {
