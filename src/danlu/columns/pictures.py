@@ -221,10 +221,9 @@ def _plain(picture: Picture) -> Picture:
     """Any picture in mode L or RGB."""
     image = pillow()
     mode = picture.mode
-    if mode in ("L", "RGB"):
-        return picture
-    if mode == "1":
-        return picture.convert("L")
+    see_through = "A" in mode or "a" in mode or "transparency" in picture.info
+    if mode in ("1", "L", "RGB") and not see_through:
+        return picture.convert("L") if mode == "1" else picture
     if mode == "F":
         raise UnreadableError("it has floating-point pixels; save it with 8 or 16 bits")
     if mode.startswith("I"):
@@ -232,11 +231,11 @@ def _plain(picture: Picture) -> Picture:
         if deep.min(initial=0) < 0 or deep.max(initial=0) > 65_535:
             raise UnreadableError("it has more than 16 bits per pixel; save it with 8 or 16 bits")
         return image.fromarray(np.rint(deep / 257).astype(np.uint8))  # type: ignore[no-any-return]
-    if "A" in mode or "a" in mode or "transparency" in picture.info:
+    if see_through:
         layer = picture.convert("RGBA")
         white = image.new("RGBA", layer.size, "white")
         flat: Picture = image.alpha_composite(white, layer)
-        return flat.convert("L" if mode in ("LA", "La") else "RGB")
+        return flat.convert("L" if mode in ("1", "L", "LA", "La") else "RGB")
     return picture.convert("RGB")
 
 

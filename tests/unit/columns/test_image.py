@@ -58,6 +58,9 @@ def test_colour_pictures_of_every_mode_have_three(mode: str, format: str) -> Non
 def test_transparent_pixels_are_white() -> None:
     source = packed(Pillow.new("RGBA", (4, 4), (255, 0, 0, 0)))
     assert pixels(fitted([source]), [source]).min() == 255
+    for mode, key in (("1", 0), ("L", 7), ("RGB", (1, 2, 3))):  # one colour stands for nothing there
+        source = packed(Pillow.new(mode, (4, 4), key), transparency=key)
+        assert pixels(fitted([source]), [source]).min() == 255
     array = np.zeros((1, 4, 4, 4), np.uint8)
     assert pixels(fitted(pl.Series(array)), pl.Series(array)).min() == 255
 
