@@ -11,6 +11,7 @@ from danlu.base.files import write_json
 from danlu.base.runs import Run
 from danlu.design.description import describe
 from danlu.prepare.findings import to_json
+from danlu.prepare.prepared import Finding
 from danlu.recipe.schema import Recipe
 from danlu.train.activations import dead_units
 from danlu.train.checkpoints import damage_findings
@@ -115,6 +116,7 @@ def notice(loop: Loop) -> None:
         *diagnose(at.history, facts),
         *stopped,
         *loop.findings,
+        *_asleep(loop),
         *short,
         *loop.observers.findings,
         *damage_findings(at.damaged),
@@ -122,3 +124,21 @@ def notice(loop: Loop) -> None:
     if moved := moved_finding(at.machines):
         findings.append(moved)
     write_json(loop.folder / FINDINGS, to_json(findings))
+
+
+def _asleep(loop: Loop) -> list[Finding]:
+    """That weights were to thaw (`unfreeze`) after the last epoch."""
+    epochs = loop.position.epoch
+    late = [(parameter.numel(), thaw) for parameter, thaw in loop.asleep if thaw >= epochs]
+    if not late:
+        return []
+    return [
+        Finding(
+            key="still_frozen",
+            severity="warning",
+            message=f"{sum(count for count, _ in late):,} weights were never trained: the last of them thaw after "
+            f"{max(thaw for _, thaw in late)} epochs, and there were {epochs}",
+            remedy="lower the encoder's unfreeze, or raise train.epochs",
+            evidence={"weights": sum(count for count, _ in late), "epochs": epochs},
+        )
+    ]

@@ -120,7 +120,9 @@ def test_layers_thaw_one_after_the_other(tmp_path: Path, bert: Path) -> None:
     moved: list[set[str]] = []
     start = weights(fit(tmp_path / "start", bert, tune="frozen", epochs=1))
     for epochs in (1, 2, 3):
-        now = weights(fit(tmp_path / f"{epochs}", bert, epochs=epochs, **asked))
+        trained = fit(tmp_path / f"{epochs}", bert, epochs=epochs, **asked)
+        assert ("still_frozen" in [one.key for one in trained.findings]) == (epochs < 3)
+        now = weights(trained)
         inner = [name for name in now if name.startswith("encoders.0.model.")]
         moved.append({name for name in inner if not torch.equal(now[name], start[name])})
     queries = [[name for name in one if "query.weight" in name] for one in moved]
