@@ -22,7 +22,7 @@ SMALL = {
     "compress": {"try": []},
 }
 TABLE = {"design": {"encoders": {"*": "mlp"}}}
-WORDS = [f"w{place}" for place in range(20)]
+WORDS = [f"word{place}" for place in range(20)]
 SHARED = {"encoders": {"tokens": {"name": "tagger", "pooling": "mean", "width": 8, "embedding_dim": 16}}}
 SHARED["share"] = [["question", "answer"]]  # type: ignore[assignment]
 
@@ -144,6 +144,9 @@ def test_what_does_not_fit_is_told(tmp_path: Path) -> None:
     pair = {"data": {"source": questions(), "pair": ["question", "answer"]}, "train": {"ensemble": {"seeds": 2}}}
     with pytest.raises(RecipeError, match=r"train\.ensemble is set, but the vectors of several networks"):
         danlu.run(recipe_from(pair), root=tmp_path)
+    beside = {"data": {**pair["data"], "columns": {"same": "category"}}}
+    with pytest.raises(RecipeError, match=r"data\.columns\.same is not of data\.pair: question and answer are learned"):
+        danlu.run(recipe_from(beside), root=tmp_path)
     share = {"data": {"source": questions(), "target": "same"}, "design": {"share": [["question", "nobody"]]}}
     with pytest.raises(RecipeError, match="names nobody, which is no input"):
         danlu.run(recipe_from(share), root=tmp_path)

@@ -211,7 +211,14 @@ def check_roles(chosen: Mapping[str, Chosen], target: str) -> None:
 
 
 def check_names(frame: Frame, recipe: Recipe) -> None:
-    """Raise DataError where the recipe names a column that is not there."""
+    """Raise DataError where the recipe names a column that is not there, RecipeError for one beside a pair."""
+    if pair := recipe.data.pair:
+        own = (*pair, recipe.data.target)
+        beside = [name for name, one in recipe.data.columns.items() if one.type != "ignore" and name not in own]
+        message = f"is not of data.pair: {pair[0]} and {pair[1]} are learned from each other alone"
+        faults = [recipe.fault(("data", "columns", name), message, "take it out, or say ignore") for name in beside]
+        if faults:
+            raise RecipeError(faults)
     said = {"data.target": [recipe.data.target], "data.columns": list(recipe.data.columns)}
     by = recipe.prepare.split.by
     if isinstance(by, SplitBy):
