@@ -34,6 +34,7 @@ def test_a_request_may_lack_a_picture_and_a_series(tmp_path: Path) -> None:
     assert result.scores.value("accuracy") > 0.8
     assert read_json(result.bundle / "parity.json")["passed"]
     bundle = danlu.load(result.bundle)
+    assert "Rows need the columns `x`. They may lack `photo`, `load`. Others are not looked at." in bundle.card
     row = {"x": 1.5, "photo": rows["photo"][0].to_list(), "load": rows["load"][1].to_list()}
     asked = [row, {"x": 1.5}, {"x": 1.5, "photo": None, "load": None}]
     found = json.loads(answer_body(bundle, json.dumps({"rows": asked}).encode()))["predictions"]

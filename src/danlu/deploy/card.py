@@ -74,10 +74,13 @@ def _purpose(parts: CardParts) -> str:
 
 
 def _usage(schema: Schema) -> str:
-    columns = _some([column.name for column in schema.inputs])
+    needed = _some([column.name for column in schema.inputs if not column.optional])
+    optional = _some([column.name for column in schema.inputs if column.optional])
+    told = [f"Rows need the columns {needed}."] if needed else []
+    told += [f"They may lack {optional}."] if optional else []
     return (
         "```python\nimport danlu\n\nmodel = danlu.load(\"PATH/TO/bundle\")\nprint(model.predict(\"rows.csv\"))\n```\n\n"
-        f"Rows need the columns {columns}. Others are not looked at. "
+        f"{' '.join(told)} Others are not looked at. "
         "Missing and never-seen values are answered, with less to go on."
     )  # fmt: skip
 

@@ -44,7 +44,7 @@ class Parity:
         max_difference: largest difference found, so measured; None where an output is no number.
         first_difference: the first row past the tolerance: `row` in the test split and `source_row` in the data, both
             from 0, outputs `trained` and `served`; None where there is none.
-        changed_answers: rows whose class differs though their outputs are within the tolerance (ties).
+        changed_answers: classes, labels or tags that differ though their outputs are within the tolerance (ties).
         metrics: metric → {"trained", "served", "allowed"}: both values and the largest difference allowed.
         fp32_difference: largest difference of the exported fp32 graph, as compression measured it, from the trained
             network; None where it was not looked at or is no number.
@@ -90,12 +90,12 @@ class Reference:
 
     Attributes:
         name: "the trained network", or the variant whose measured outputs these are.
-        outputs: (N, K) float32.
-        classes: (N,) the classes they say; None for numbers.
+        outputs: (N, *output_shape) float32.
+        classes: (N,) the classes they say, (N, K) labels or (N, T) tags; None for numbers and vectors.
         metrics: metric → value on the test split, NaN where undefined.
         source_rows: (N,) each row's number in the data, from 0.
         task: how outputs are read.
-        encoded: (N,) the encoded target.
+        encoded: (N, …) the encoded target.
     """
 
     name: str
@@ -112,8 +112,8 @@ class Served:
     """What the fresh process gave: see `prove.py`.
 
     Attributes:
-        outputs: (N, K) float32.
-        classes: (N,) the classes they say; None for numbers.
+        outputs: (N, *output_shape) float32.
+        classes: (N,) the classes they say, (N, K) labels or (N, T) tags; None for numbers and vectors.
         metrics: metric → value, NaN where undefined.
         torch_imported: whether that process imported torch.
         runtime: versions in it.
