@@ -165,7 +165,8 @@ def _fit(
     loop.budget, loop.settle = budget, partial(settle, say=run.progress.say)
     with settled(engine):
         if loop.augmenter is None:
-            loop.training, loop.validation = with_features(network, training), with_features(network, loop.validation)
+            loop.training = with_features(network, training, run.progress)
+            loop.validation = with_features(network, loop.validation, run.progress)
         with observed(loop):
             loop.meter = meter(loop)
             position = loop.start()

@@ -166,7 +166,7 @@ def test_what_a_fixed_encoder_gives_is_computed_once(tmp_path: Path, bert: Path)
     data = prepared(tmp_path / "data", "sold", ("words", "x"))
     network = design(recipe(design={"encoders": {"words": encoder}}), data.schema).eval()
     split = data.split("train")
-    known = with_features(network, split)
+    known = with_features(network, split, Quiet())
     assert known.inputs["features_tokens_0"].shape == (64, 16)
     given = {name: torch.from_numpy(array.copy()) for name, array in split.inputs.items()}
     held = {name: torch.from_numpy(array.copy()) for name, array in known.inputs.items()}
@@ -176,7 +176,7 @@ def test_what_a_fixed_encoder_gives_is_computed_once(tmp_path: Path, bert: Path)
     network(held)
     assert passes == []
     moving = design(recipe(design={"encoders": {"words": {**encoder, "tune": "full"}}}), data.schema)
-    assert with_features(moving, split).inputs.keys() == split.inputs.keys()
+    assert with_features(moving, split, Quiet()).inputs.keys() == split.inputs.keys()
 
 
 @pytest.mark.slow
