@@ -72,7 +72,7 @@ def find_unseen(data: Audited) -> list[Finding]:
 
 def _single(values: pl.Series) -> pl.DataFrame:
     """`row` and `value`: each row's value, or those of its set; none where it is missing or empty."""
-    rows = pl.DataFrame({"row": pl.Series(range(len(values)), dtype=pl.Int64), "value": values})
+    rows = pl.DataFrame({"value": values}).with_row_index("row")
     if values.dtype.is_nested():
         rows = rows.explode("value", empty_as_null=True, keep_nulls=True)
     return rows.filter(pl.col("value").is_not_null())
