@@ -46,8 +46,9 @@ def predict(
 ) -> None:
     """Answer rows with a bundle, in their order.
 
-    Labels and probabilities, or numbers; for pictures the file's name beside them. Missing and never-seen values are
-    answered too. Torch is not needed.
+    Labels and probabilities, numbers (or their quantiles), sets, tags with their entities, or the vectors of a pair;
+    for pictures and sounds the file's name beside them. Missing and never-seen values are answered too. Torch is not
+    needed.
     """
     from danlu.base.files import writing
     from danlu.bundle.bundle import load
@@ -55,6 +56,7 @@ def predict(
     chosen = format or _format_of(output)
     opened = load(bundle)
     frame = _rows(rows)
+    check_tokens(rows, frame, opened.schema)
     answers = with_files(opened.predict(frame), frame, opened.schema)
     if output is None:
         _write(answers, sys.stdout.buffer, chosen)
@@ -94,6 +96,19 @@ def _rows(text: str) -> pl.DataFrame:
                 error.message = error.message.replace(name, "standard input")
                 error.where = error.where.replace(name, "standard input")
             raise
+
+
+def check_tokens(name: str, rows: pl.DataFrame, schema: Schema) -> None:
+    """Raise DataError where tags are asked for and the file, whatever it was read as, has no column that is used."""
+    from danlu.base.errors import DataError
+
+    used = [one.name for one in schema.inputs]
+    if schema.target.type == "tags" and not set(used) & set(rows.columns):
+        raise DataError(
+            f"{name} has no column {' or '.join(used)}; it has {', '.join(rows.columns[:5])}",
+            where=name,
+            hint="if it holds a token to a line, let its name end in .conll",
+        )
 
 
 def with_files(answers: pl.DataFrame, rows: pl.DataFrame, schema: Schema) -> pl.DataFrame:

@@ -13,6 +13,8 @@ import polars as pl
 import pytest
 
 from danlu.cli.app import COMMANDS, execute
+from danlu.columns.column import fit_column
+from danlu.columns.schema import Schema
 from danlu.recipe.reading import read_recipe
 
 QUICK = ["train.epochs=2", "evaluate.bootstrap=20", "evaluate.baselines=[majority]", "compress.try=[int8_dynamic]"]
@@ -200,6 +202,18 @@ def test_predict_keeps_the_rows_order(runs: Path, tmp_path: Path, capfdbinary: p
     assert [line["prediction"] for line in lines] == found["prediction"].to_list()
     assert execute(["predict", bundle, str(rows), "-o", str(tmp_path / "out.txt"), "--format", "csv"]) == 0
     assert (tmp_path / "out.txt").read_text() == shown
+
+
+def test_sentences_in_a_file_of_another_name_are_told_how_to_be_read() -> None:
+    from danlu.base.errors import DataError
+    from danlu.cli.predict import check_tokens
+
+    rows = pl.DataFrame({"tokens": [["in", "Rome"]] * 2, "tags": [["O", "B-LOC"]] * 2})
+    target = fit_column("tags", "tags", {"of": None}, rows["tags"])
+    schema = Schema((fit_column("tokens", "tokens", {}, rows["tokens"]),), target)
+    check_tokens("new.conll", rows, schema)
+    with pytest.raises(DataError, match=r"new\.txt has no column tokens; it has a, b\n.*let its name end in \.conll"):
+        check_tokens("new.txt", pl.DataFrame({"a": ["in"], "b": ["O"]}), schema)
 
 
 def test_predict_reads_a_pipe_and_imports_no_torch(runs: Path) -> None:
