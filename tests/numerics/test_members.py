@@ -111,7 +111,7 @@ def test_bins_are_the_piecewise_linear_encoding() -> None:
     found_BSE = layer(torch.tensor([[-1.0, 9.0], [0.25, 9.0], [2.0, 9.0], [5.0, 9.0]], dtype=torch.float64))
     through_BK = torch.tensor([[0, 0], [0.25, 0], [1, 0.5], [1, 1]], dtype=torch.float64)
     x_B = torch.tensor([-1, 0.25, 2, 5], dtype=torch.float64)
-    soft_B1 = (x_B / (1 + x_B**2).sqrt())[:, None]
+    soft_B1 = (x_B / (1 + (x_B / 3) ** 2).sqrt())[:, None]
     expected_BE = through_BK @ layer.weight[0] + soft_B1 * layer.line[0] + layer.bias[0]
     torch.testing.assert_close(found_BSE[:, 0], expected_BE)
     assert (found_BSE[:, 1] == found_BSE[0, 1]).all()  # without edges a line alone

@@ -132,7 +132,8 @@ def _bin_embedding(graph: Graph, layer: BinEmbedding, values: str) -> str:
     low, high = (graph.weight(torch.tensor(end)) for end in (0.0, 1.0))
     bins_SBK = graph.add("Transpose", graph.add("Clip", beyond, low, high), perm=[1, 0, 2])
     bent_BSE = graph.add("Transpose", graph.add("MatMul", bins_SBK, graph.weight(layer.weight)), perm=[1, 0, 2])
-    norm = graph.add("Sqrt", graph.add("Add", graph.add("Mul", values_BS1, values_BS1), high))
+    third = graph.add("Div", values_BS1, graph.weight(torch.tensor(3.0)))
+    norm = graph.add("Sqrt", graph.add("Add", graph.add("Mul", third, third), high))
     soft = graph.add("Mul", graph.add("Div", values_BS1, norm), graph.weight(layer.line))
     return graph.add("Add", bent_BSE, graph.add("Add", soft, graph.weight(layer.bias)))
 

@@ -68,15 +68,15 @@ class BinEmbedding(nn.Module):
     """x → s(x) · w + b + Σ_k z_k(x) · W_k, a line for each bin of each column; (B, S) → (B, S, E).
 
         z_k(x) = clip((x − e_k) / (e_{k+1} − e_k), 0, 1)                  e the column's edges
-        s(x)   = x / √(1 + x²)
+        s(x)   = x / √(1 + (x / 3)²)
 
     z says how far x has come through each bin (piecewise-linear encoding), so that a sum of them is any function with
-    bends at the edges. W starts at 0: what is learned first is s(x) · w + b, a line that levels off at ±1, lest a row
-    that is wild in several columns gets an answer far beyond all others (on Ames R² is 0.87 so, and 0.85 where it
-    levels off at ±3: docs/log.md, 2026-11-22). A column without edges has no bins.
+    bends at the edges. W starts at 0: what is learned first is s(x) · w + b, a line that levels off at ±3, lest one
+    wild value weighs more than all others (at ±1 Ames is better by 0.02 of R², small tables of classes worse by 0.015
+    of accuracy: docs/log.md, 2026-11-22). A column without edges has no bins.
     Source: Gorishniy et al., "On Embeddings for Numerical Features in Tabular Deep Learning", 2022 (section 3.1), and
     `rtdl_num_embeddings` 0.0.12 (`PiecewiseLinearEmbeddings`, version B); s: Holzmüller et al., "Better by Default",
-    2024, who have it level off at ±3 and no bins beside it.
+    2024.
 
     Args:
         edges: of each column, in the unit that x is in.
@@ -108,7 +108,7 @@ class BinEmbedding(nn.Module):
         values_BS1 = values_BS.unsqueeze(-1)
         bins_BSK = ((values_BS1 - self.start) * self.slope).clamp(0, 1)
         bent_SBE = torch.bmm(bins_BSK.transpose(0, 1), self.weight)
-        soft_BS1 = values_BS1 / torch.sqrt(1 + values_BS1.square())
+        soft_BS1 = values_BS1 / torch.sqrt(1 + (values_BS1 / 3).square())
         return bent_SBE.transpose(0, 1) + (soft_BS1 * self.line + self.bias)
 
     def products(self, values_BS: Tensor, output_BSE: Tensor) -> int:
