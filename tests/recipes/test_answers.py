@@ -147,6 +147,10 @@ def test_what_does_not_fit_is_told(tmp_path: Path) -> None:
     beside = {"data": {**pair["data"], "columns": {"same": "category"}}}
     with pytest.raises(RecipeError, match=r"data\.columns\.same is not of data\.pair: question and answer are learned"):
         danlu.run(recipe_from(beside), root=tmp_path)
+    both = {"name": "quantile", "quantile": 0.9, "quantiles": [0.1, 0.5]}
+    data = {"source": numbers().drop("sets"), "target": "price"}
+    with pytest.raises(RecipeError, match=r"quantile is 0\.9, but several quantiles of price are answered"):
+        danlu.run(recipe_from({"data": data, "train": {"loss": both}, **TABLE}), root=tmp_path)
     share = {"data": {"source": questions(), "target": "same"}, "design": {"share": [["question", "nobody"]]}}
     with pytest.raises(RecipeError, match="names nobody, which is no input"):
         danlu.run(recipe_from(share), root=tmp_path)

@@ -347,7 +347,7 @@ def loss_for(recipe: Recipe, task: Task) -> Loss:
     """The loss that a recipe asks for.
 
     Raises:
-        RecipeError: it does not fit the task.
+        RecipeError: it does not fit the task, or has an option that would be ignored.
     """
     choice = recipe.train.loss
     if choice is None:
@@ -359,6 +359,9 @@ def loss_for(recipe: Recipe, task: Task) -> Loss:
         fits = [name for name in catalog.names("losses") if task.name in catalog.find("losses", name).tasks]  # type: ignore[attr-defined]
         message = f"is {choice.name}, but the target {task.target.name} makes this a {task.name} task"
         raise RecipeError([recipe.fault(("train", "loss"), message, f"use {', '.join(fits)}, or leave it out")])
+    if isinstance(loss, Quantile) and task.name == "quantiles" and loss.quantile != Quantile.quantile:
+        message = f"is {loss.quantile:g}, but several quantiles of {task.target.name} are answered"
+        raise RecipeError([recipe.fault(("train", "loss", "quantile"), message, "put it among quantiles")])
     return _for_task(loss, task)
 
 
