@@ -39,18 +39,20 @@ def forecast_rows(found: Forecast) -> list[tuple[str, str]]:
     from danlu.base.progress import duration
 
     plan, section = found.plan, found.section
+    epochs = f"{plan.epochs} epoch{'s' if plan.epochs != 1 else ''}"
+    step = f"{found.step_ms:.3g} ms" if found.step_ms < 1000 else duration(found.step_ms / 1000)
     return [
         ("task", f"{found.task}, from {found.columns} column{'s' if found.columns != 1 else ''}"),
         ("rows", " · ".join(f"{name} {rows:,}" for name, rows in found.sizes.items())),
         ("network", network_text(found.design)),
         ("parameters", f"{found.parameters:,}, {found.flops:,} operations a row"),
-        ("training", f"at most {plan.epochs} epochs of {plan.steps_per_epoch:,} steps of {plan.step_rows} rows"),
+        ("training", f"at most {epochs} of {plan.steps_per_epoch:,} steps of {plan.step_rows} rows"),
         ("optimizer", f"{section.optimizer.name}, lr {section.optimizer.options['lr']:g}, {section.schedule.name}"),
         *([("augment", ", ".join(found.augment))] if found.augment else []),
         ("device", plan.device),
         ("engine", engine_text(found.engine)),
         ("memory", f"{found.memory_mb:,.1f} MB to train"),
-        ("time", f"at most {duration(found.seconds)} to train ({found.step_ms:.3g} ms a step)"),
+        ("time", f"at most {duration(found.seconds)} to train ({step} a step)"),
         ("bundle", f"about {found.bundle_mb:,.2f} MB"),
     ]
 

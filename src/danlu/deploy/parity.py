@@ -159,7 +159,7 @@ def compare(served: Served, reference: Reference, *, variant: str, tolerance: fl
     wrong = _wrong(served, reference, first, len(beyond), tolerance, metrics)
     return Parity(
         passed=not wrong,
-        reason=wrong or f"all {len(found)} test rows answer as {reference.name} does",
+        reason=wrong or f"all {len(found):,} test rows answer as {reference.name} does",
         variant=variant,
         reference=reference.name,
         rows=len(reference.outputs),

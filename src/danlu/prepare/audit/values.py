@@ -25,7 +25,7 @@ def find_imbalance(data: Audited) -> list[Finding]:
         Finding(
             key="imbalance",
             severity="warning",
-            message=f"the class {least[0]} has {least[1]:,} rows and {most[0]} has {most[1]:,}",
+            message=f"the class {least[0]} has {least[1]:,} row{'s' * (least[1] != 1)} and {most[0]} has {most[1]:,}",
             columns=(data.target_name,),
             remedy="look at balanced_accuracy or pr_auc rather than accuracy, and try train.class_weights: balanced",
             evidence={"ratio": most[1] / least[1], "classes": dict(counts.head(50).iter_rows())},
