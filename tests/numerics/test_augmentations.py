@@ -32,6 +32,7 @@ def test_flips_are_mirrors() -> None:
     grey = Field("pixels", "image", (10, 14, 1), mean=(120.0,), std=(60.0,))
     kept = Flip(probability=1.0, pictures="colour").apply(PICTURES[..., :1].copy(), grey, draws)
     np.testing.assert_array_equal(kept, PICTURES[..., :1])
+    assert [Flip(pictures=which).changes(grey) for which in ("all", "colour")] == [True, False]
 
 
 @pytest.mark.parametrize(("edge", "mode"), [("reflect", "reflect"), ("repeat", "edge")])

@@ -168,9 +168,12 @@ def _misfit(name: str, one: Any, fields: Mapping[str, Field], task: Task) -> tup
     """What is wrong with an augmentation for these fields, and the remedy; None where it fits."""
     kinds = [field.kind for field in fields.values()]
     if not hasattr(one, "mix"):
-        if any(kind in one.kinds for kind in kinds):
-            return None
-        return f"is {name}, which changes {' and '.join(one.kinds)} columns, and there is none", "remove it"
+        own = [field for field in fields.values() if field.kind in one.kinds]
+        if not own:
+            return f"is {name}, which changes {' and '.join(one.kinds)} columns, and there is none", "remove it"
+        if hasattr(one, "changes") and not any(map(one.changes, own)):
+            return f"is {name}, which changes none of the columns there are as it is set", "remove it"
+        return None
     if task.name not in MIXED_TASKS:
         return (
             f"is {name}, which mixes rows and their targets; those of a {task.name} task cannot be mixed",

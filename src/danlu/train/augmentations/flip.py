@@ -32,9 +32,13 @@ class Flip:
     direction: Literal["horizontal", "vertical", "both"] = "horizontal"
     pictures: Literal["all", "colour"] = "all"
 
+    def changes(self, field: Field) -> bool:
+        """Whether it does anything to such pictures, (H, W, C)."""
+        return self.pictures == "all" or field.shape[2] > 1
+
     def apply(self, values: np.ndarray, field: Field, draws: Draws) -> np.ndarray:
         """(R, H, W, C) uint8 → the same."""
-        if self.pictures == "colour" and field.shape[2] == 1:
+        if not self.changes(field):
             return values
         if self.direction != "vertical":
             chosen = draws.chance(self.probability, "horizontal")
