@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -46,8 +47,7 @@ class Mixed:
         return Mixed(self.target[part], self.share[part])
 
 
-@dataclass(frozen=True)
-class Batch:
+class Batch(NamedTuple):
     """Rows of one optimizer step.
 
     Attributes:
@@ -108,21 +108,19 @@ class Chunk:
 
     def batches(self) -> Iterator[Batch]:
         """Its steps, as views."""
-        names, start = tuple(self.inputs), 0
+        names, step, start = tuple(self.inputs), self.first_step, 0
         for first in range(0, len(self.sizes), _VIEWS):
             sizes = self.sizes[first : first + _VIEWS]
-            stop = start + sum(sizes)
-            views = [torch.split(value[start:stop], sizes) for value in (*self.inputs.values(), self.target)]
-            for step, size, *inputs, target in zip(
-                range(self.first_step + first, self.first_step + first + len(sizes)), sizes, *views, strict=True
-            ):
-                part = slice(start, start + size)
-                mixed = self.mixed and self.mixed.slice(part)
+            end = start + sum(sizes)
+            views = [torch.split(value[start:end], sizes) for value in (*self.inputs.values(), self.target)]
+            for size, *inputs, target in zip(sizes, *views, strict=True):
+                stop = start + size
                 given = dict(zip(names, inputs, strict=True))
                 for name, widths in self.widths.items():
                     given[name] = given[name][:, : widths[step - self.first_step]]
-                yield Batch(step, given, target, self.rows[part], mixed)
-                start += size
+                mixed = self.mixed and self.mixed.slice(slice(start, stop))
+                yield Batch(step, given, target, self.rows[start:stop], mixed)
+                step, start = step + 1, stop
 
 
 @dataclass(frozen=True)

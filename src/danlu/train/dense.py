@@ -184,9 +184,8 @@ class Dense:
         (encoder,) = network.encoders
         assert isinstance(encoder, MlpEncoder)
         self.encoder, self.embeds = encoder, encoder.embeds
-        self.still: Still = (
-            torch.no_grad if self.embeds else torch.inference_mode
-        )  # the latter is faster, and forbids graphs
+        # The second is faster, and forbids graphs.
+        self.still: Still = torch.no_grad() if self.embeds else torch.inference_mode()
         self.link = network.link
         self.weight = next(layer.weight for layer in _layers(network, encoder) if isinstance(layer, nn.Linear))
         self.chains: dict[int, Chain] = {}

@@ -65,7 +65,8 @@ class FlatParameters:
         end = 0
         for group, stride, own in _alike(groups, strides(network)):
             start, matrices = end, []
-            for name in sorted(own, key=lambda name: name not in half):
+            # What bf16 products see ends the matrices and begins the rest: one stretch, which one call copies.
+            for name in sorted(own, key=lambda name: (name in half) != (group == "rest")):
                 parameter = self._parameters[name]
                 self.places[name] = (end, end + parameter.numel())
                 if group == "hidden":

@@ -17,7 +17,7 @@ from danlu.train.batches import Batch
 from danlu.train.flat import FlatParameters
 from danlu.train.sharing import Sharing
 
-Still = Callable[[], AbstractContextManager[Any]]
+Still = AbstractContextManager[Any]
 Scores = Callable[[Mapping[str, Tensor]], Tensor]
 
 
@@ -25,7 +25,7 @@ class Gradients(Protocol):
     """What the loop needs of a way to take gradients.
 
     Attributes:
-        still: makes the context in which steps are taken, where torch builds no graph unless asked to.
+        still: the context in which steps are taken, one after the other; torch builds no graph in it unless asked to.
     """
 
     still: Still
@@ -71,7 +71,7 @@ class Autograd:
         self.network, self.flat, self.loss = network, flat, loss
         self.class_weights, self.part_rows, self.sharing = class_weights, part_rows, sharing
         self.scores = scores or network.member_scores
-        self.still: Still = torch.no_grad
+        self.still: Still = torch.no_grad()
 
     def ready(self, split: Split) -> Split:
         """See `Gradients.ready`: as they are."""

@@ -15,7 +15,7 @@ from torch import nn
 from danlu.design.layers.members import MemberLinear
 
 Group = Literal["hidden", "matrix", "rest"]
-ORDER: tuple[Group, ...] = ("hidden", "matrix", "rest")
+ORDER: tuple[Group, ...] = ("matrix", "hidden", "rest")  # as they lie in the flat buffers
 
 _NOT_DECAYED = (
     nn.Embedding,

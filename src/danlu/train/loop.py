@@ -264,7 +264,7 @@ class Loop:
 
     def step(self, batch: Batch) -> float:
         """One optimizer step; gives the mean loss of its rows."""
-        with self.gradients.still():
+        with self.gradients.still:
             total = self.take(batch)
             # A sum tells of every number that is none, in one pass.
             finite = math.isfinite(total) and math.isfinite(self.flat.gradients.sum().item())

@@ -45,7 +45,7 @@ def trial(loop: Loop) -> Iterator[Iterator[Batch]]:
 
 def try_step(loop: Loop, batch: Batch, lr: float) -> float | None:
     """One step within a trial; gives its loss, or None, and takes no step, where numbers are none."""
-    with loop.gradients.still():
+    with loop.gradients.still:
         loss = loop.take(batch)
         if not math.isfinite(loss) or not math.isfinite(loop.flat.gradients.sum().item()):
             return None
