@@ -33,6 +33,7 @@ from danlu.columns.sounds import SUFFIXES as SOUND_SUFFIXES
 from danlu.columns.sounds import begins_as_sound
 from danlu.columns.steps import depth, flat
 from danlu.columns.tags import are_tags
+from danlu.columns.written import are_words
 
 _MOSTLY = 0.9  # share of values of one kind above which the others are taken for mistakes
 _MANY_ROWS = 20  # below this, that all values differ says little
@@ -165,9 +166,9 @@ def _infer_nested(known: pl.Series, num_rows: int, name: str, *, is_target: bool
 
 def _infer_lists(known: pl.Series, *, is_target: bool) -> Inferred:
     """Lists of words: to predict from they are a sequence, to be predicted a tag for each token, or a set."""
-    if not is_target:
-        return Inferred("tokens", {}, "lists of words")
     words = flat(known).drop_nulls().unique()
+    if not is_target:
+        return Inferred("tokens", {"spelling": True} if are_words(words) else {}, "lists of words")
     if are_tags(words.to_list()):
         return Inferred("tags", {}, "lists of tags")
     return Inferred("set", {}, f"lists of {len(words):,} different values")
