@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from danlu.pipeline import Result, run
     from danlu.recipe.reading import read_recipe
     from danlu.recipe.schema import Recipe
-    from danlu.train.observers import Observer
+    from danlu.train.watching.observers import Observer
 
 __version__ = "0.1.0"
 
@@ -31,7 +31,7 @@ _HOMES = {
     "Bundle": "danlu.bundle.bundle",
     "DanluError": "danlu.base.errors",
     "Folds": "danlu.cross_validation",
-    "Observer": "danlu.train.observers",
+    "Observer": "danlu.train.watching.observers",
     "Recipe": "danlu.recipe.schema",
     "RecipeError": "danlu.base.errors",
     "Result": "danlu.pipeline",

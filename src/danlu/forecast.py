@@ -17,8 +17,8 @@ from danlu.recipe.schema import Recipe, Train
 if TYPE_CHECKING:
     from danlu.design import Network
     from danlu.prepare.prepared import Finding
-    from danlu.train.engine import Engine
     from danlu.train.plan import Plan
+    from danlu.train.stepping.engine import Engine
 
 _WARM, _TIMED = 2, 7
 
@@ -79,9 +79,9 @@ def forecast(recipe: Recipe, *, progress: Progress | None = None) -> Forecast:
     check_metrics(recipe, task_for(look.schema.target))
     from danlu.design import describe, design
     from danlu.design.advice import advice_for
-    from danlu.train.augment import make_augmenter
-    from danlu.train.engine import engine_for
     from danlu.train.plan import advised, make_plan
+    from danlu.train.rows.augment import make_augmenter
+    from danlu.train.stepping.engine import engine_for
 
     with recipe.placing():
         network = design(recipe, look.schema)
@@ -122,9 +122,9 @@ def _step_s(recipe: Recipe, network: Network, plan: Plan, engine: Engine) -> flo
     """Seconds of one training step: the median of a few on rows of zeros, by the loop's own step."""
     from danlu.prepare.prepared import Split
     from danlu.train.assemble import make_loop
-    from danlu.train.batches import batches
-    from danlu.train.engine import settled
-    from danlu.train.orders import row_order
+    from danlu.train.rows.batches import batches
+    from danlu.train.rows.orders import row_order
+    from danlu.train.stepping.engine import settled
 
     rows = plan.step_rows
     inputs = {spec.name: np.zeros((rows, *spec.shape), spec.dtype) for spec in network.schema.input_specs}

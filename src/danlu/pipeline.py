@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from danlu.design.trained import Trained
     from danlu.evaluate.step import Scores
     from danlu.prepare.prepared import Prepared
-    from danlu.train.observers import Observer
+    from danlu.train.watching.observers import Observer
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import pytest
 from danlu import catalog
 from danlu.base import registry
 from danlu.columns.column import Field
-from danlu.train.draws import Draws
+from danlu.train.rows.draws import Draws
 
 FIELDS = [
     Field("pixels", "image", (16, 12, 3), mean=(120.0, 110.0, 100.0), std=(60.0, 60.0, 60.0)),

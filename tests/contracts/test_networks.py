@@ -29,7 +29,7 @@ from danlu.export.onnx import Onnx
 from danlu.export.session import open_session, session_outputs
 from danlu.tasks.losses import default_loss
 from danlu.tasks.task import task_for
-from danlu.train.flat import FlatParameters
+from danlu.train.weights.flat import FlatParameters
 from tests.small import TARGETS, frame, recipe, schema
 
 COLUMNS = {"scalar": ("x",), "code": ("city", "member"), "image": ("photo",), "series": ("load",), "tokens": ("words",)}

@@ -8,14 +8,14 @@ import torch
 from PIL import Image, ImageEnhance, ImageOps
 
 from danlu.columns.column import Field
-from danlu.train.augmentations import pixels
-from danlu.train.augmentations.boxes import inside
-from danlu.train.augmentations.cutmix import CutMix
-from danlu.train.augmentations.erase import Erase
-from danlu.train.augmentations.flip import Flip
-from danlu.train.augmentations.resized_crop import ResizedCrop
-from danlu.train.augmentations.sampling import moved, stretched, turned
-from danlu.train.draws import Draws
+from danlu.train.rows.augmentations import pixels
+from danlu.train.rows.augmentations.boxes import inside
+from danlu.train.rows.augmentations.cutmix import CutMix
+from danlu.train.rows.augmentations.erase import Erase
+from danlu.train.rows.augmentations.flip import Flip
+from danlu.train.rows.augmentations.resized_crop import ResizedCrop
+from danlu.train.rows.augmentations.sampling import moved, stretched, turned
+from danlu.train.rows.draws import Draws
 
 RANDOM = np.random.default_rng(3)
 PICTURES = RANDOM.integers(0, 256, (6, 10, 14, 3), np.uint8)

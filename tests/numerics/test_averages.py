@@ -16,11 +16,11 @@ from danlu.design.advice import Advice
 from danlu.tasks.losses import default_loss
 from danlu.train import train
 from danlu.train.assemble import make_loop
-from danlu.train.averages import Average, Ema, Swa
-from danlu.train.engine import Engine, settled
-from danlu.train.flat import FlatParameters, load_weights, plain_weights
 from danlu.train.loop import Loop
 from danlu.train.plan import make_plan
+from danlu.train.stepping.engine import Engine, settled
+from danlu.train.weights.averages import Average, Ema, Swa
+from danlu.train.weights.flat import FlatParameters, load_weights, plain_weights
 from tests.small import prepared, recipe
 
 SGD = {"name": "sgd", "lr": 0.05}

@@ -21,14 +21,14 @@ from danlu.prepare.prepared import Split
 from danlu.recipe.schema import Recipe
 from danlu.tasks.losses import CrossEntropy, Loss, Mse, score_gradient
 from danlu.train.assemble import make_loop
-from danlu.train.batches import Batch, batches
-from danlu.train.dense import Dense, fits
-from danlu.train.engine import Engine, settled
-from danlu.train.flat import FlatParameters
-from danlu.train.gradients import Autograd, Gradients
 from danlu.train.loop import Loop
-from danlu.train.orders import row_order
 from danlu.train.plan import make_plan
+from danlu.train.rows.batches import Batch, batches
+from danlu.train.rows.orders import row_order
+from danlu.train.stepping.dense import Dense, fits
+from danlu.train.stepping.engine import Engine, settled
+from danlu.train.stepping.gradients import Autograd, Gradients
+from danlu.train.weights.flat import FlatParameters
 from tests.small import prepared, recipe
 
 TABLE = ("x", "city", "member")

@@ -25,8 +25,8 @@ from danlu.prepare.prepared import Prepared
 from danlu.tasks.losses import Focal, Loss
 from danlu.train import train
 from danlu.train.assemble import make_loop
-from danlu.train.engine import Engine
 from danlu.train.plan import make_plan
+from danlu.train.stepping.engine import Engine
 from tests.small import frame, prepared, recipe, schema
 
 generator = torch.Generator().manual_seed(0)

@@ -11,9 +11,9 @@ from danlu.design import Network, design
 from danlu.design.layers.members import MemberLinear, MemberScale
 from danlu.design.layers.number_embedding import BinEmbedding
 from danlu.tasks.losses import default_loss
-from danlu.train.batches import Batch
-from danlu.train.flat import FlatParameters
-from danlu.train.gradients import Autograd
+from danlu.train.rows.batches import Batch
+from danlu.train.stepping.gradients import Autograd
+from danlu.train.weights.flat import FlatParameters
 from tests.small import frame, recipe, schema
 
 TABM = {"name": "tabm", "num_members": 3, "width": 8, "dropout": 0.0}

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from danlu import catalog
 from danlu.design import design
-from danlu.train.flat import FlatParameters
-from danlu.train.groups import parameter_groups
-from danlu.train.muon import Muon, orthogonalize
-from danlu.train.optimizers import Adagrad, Adam, AdamW, Optimizer, RmsProp, Sgd, segments
+from danlu.train.weights.flat import FlatParameters
+from danlu.train.weights.groups import parameter_groups
+from danlu.train.weights.muon import Muon, orthogonalize
+from danlu.train.weights.optimizers import Adagrad, Adam, AdamW, Optimizer, RmsProp, Sgd, segments
 from tests.small import frame, recipe, schema
 
 OPTIMIZERS = [name for name in catalog.names("optimizers") if name != "auto"]

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from danlu import catalog
-from danlu.train.schedules import (
+from danlu.train.weights.schedules import (
     Constant,
     Cosine,
     CosineRestarts,

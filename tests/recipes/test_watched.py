@@ -10,7 +10,7 @@ import danlu
 from danlu.cli.app import execute
 from danlu.cli.summary import summary_lines
 from danlu.recipe.reading import recipe_from
-from danlu.train.observers import History
+from danlu.train.watching.observers import History
 
 QUICK = {"bootstrap": 20, "baselines": ["majority"]}
 

@@ -9,7 +9,7 @@ from danlu.cli.options import Overrides, Quiet, RecipeArgument
 
 if TYPE_CHECKING:
     from danlu.forecast import Forecast
-    from danlu.train.engine import Engine
+    from danlu.train.stepping.engine import Engine
 
 
 def check(recipe: RecipeArgument, overrides: Overrides = None, quiet: Quiet = False) -> None:

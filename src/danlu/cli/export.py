@@ -31,7 +31,7 @@ def export(
 
     from danlu.design.assemble import assemble
     from danlu.export.hugging_face import save_hugging_face
-    from danlu.train.flat import load_weights
+    from danlu.train.weights.flat import load_weights
 
     network = assemble(parse_json(NETWORK, opened.contents[NETWORK]), opened.schema)
     load_weights(network, load_file(opened.folder / WEIGHTS))

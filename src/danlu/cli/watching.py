@@ -35,7 +35,7 @@ class Watched:
         state: `waiting` before training begins, `none` where there is none and nobody is at work; `killed` where its
             process is gone without a word.
         reason: why it ended, where something is known.
-        live: `train/live.json`, see `danlu.train.live`.
+        live: `train/live.json`, see `danlu.train.watching.live`.
         history: one mapping for each finished epoch.
         findings: of the training, once it has ended.
         age_s: seconds since the run last wrote of itself.

@@ -28,7 +28,7 @@ def released_network(trained: Trained, folder: Path) -> tuple[Path, dict[str, An
         return trained.weights, description
     from safetensors.torch import save
 
-    from danlu.train.flat import plain_weights
+    from danlu.train.weights.flat import plain_weights
 
     file = folder / "merged.safetensors"
     write_bytes(file, save(plain_weights(merged(trained.network))))

@@ -104,7 +104,7 @@ def read_job(job: Job) -> Given:
 
     from danlu.columns.schema import Schema
     from danlu.design.assemble import assemble
-    from danlu.train.flat import load_weights
+    from danlu.train.weights.flat import load_weights
 
     facts = read_json(job.folder / "job.json")
     schema = Schema.load(read_json(job.folder / "columns.json"), load_arrays(job.folder / "columns.safetensors"))

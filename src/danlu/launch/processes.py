@@ -24,7 +24,7 @@ class LostError(Exception):
 
 
 class Processes:
-    """See `danlu.train.workers.Workers`."""
+    """See `danlu.train.stepping.workers.Workers`."""
 
     def __init__(self, device: str, *, sharded: bool) -> None:
         self.rank, self.count = distributed.get_rank(), distributed.get_world_size()

@@ -21,7 +21,7 @@ from danlu.prepare.prepared import Prepared
 from danlu.recipe.schema import Recipe
 from danlu.train import step
 from danlu.train.ensemble import train_ensemble
-from danlu.train.observers import Observer
+from danlu.train.watching.observers import Observer
 
 
 def train(

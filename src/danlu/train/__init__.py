@@ -1,7 +1,9 @@
 """Step 3: the one loop, its optimizers, schedules, checkpoints and observers.
 
 Optimizers and schedules are read with every recipe, torch or not, so `train`, which needs it, is imported when asked
-for.
+for. `step` is the way in, `plan` what the recipe left open, `loop` what trains; the rooms beside them hold its parts:
+`rows` (what a step takes), `stepping` (its arithmetic), `weights`, `watching`, `keeping` (checkpoints), and `finding`
+(what is tried before the first step).
 """
 
 from __future__ import annotations

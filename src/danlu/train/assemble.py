@@ -18,14 +18,14 @@ from danlu.prepare.prepared import Split
 from danlu.recipe.schema import Recipe
 from danlu.tasks.losses import Loss, loss_for
 from danlu.tasks.task import CLASSES
-from danlu.train.augment import make_augmenter
-from danlu.train.engine import Engine
-from danlu.train.lengths import lengths_of
 from danlu.train.loop import Loop
-from danlu.train.monitor import VALIDATION_LOSS, Monitor
-from danlu.train.observers import Observers
-from danlu.train.orders import class_counts
 from danlu.train.plan import Plan, advised, class_weights
+from danlu.train.rows.augment import make_augmenter
+from danlu.train.rows.lengths import lengths_of
+from danlu.train.rows.orders import class_counts
+from danlu.train.stepping.engine import Engine
+from danlu.train.watching.monitor import VALIDATION_LOSS, Monitor
+from danlu.train.watching.observers import Observers
 
 
 def make_loop(

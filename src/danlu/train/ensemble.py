@@ -32,7 +32,7 @@ from danlu.prepare.findings import from_json, to_json
 from danlu.prepare.prepared import Finding, Prepared, Split
 from danlu.recipe.schema import Recipe
 from danlu.recipe.training import budget_seconds
-from danlu.train.flat import load_weights, plain_weights
+from danlu.train.weights.flat import load_weights, plain_weights
 
 FILE = "ensemble.json"
 TrainMember = Callable[[Recipe, Network, Prepared, Run], Trained]

@@ -1,9 +1,8 @@
 """The one loop. Everything that trains calls `Loop.fit`.
 
 fit → epoch → step: an epoch takes its batches in an order that is a pure function of (seed, epoch); a step takes the
-gradients (`train/gradients.py`, `train/dense.py`), clips, and moves all weights with one kernel call. All that changes
-on the way is in the flat buffers, the network's own buffers, torch's random state and `Position`, and a checkpoint
-holds them all.
+gradients (`train/stepping`), clips, and moves all weights with one kernel call. All that changes on the way is in the
+flat buffers, the network's own buffers, torch's random state and `Position`, and a checkpoint holds them all.
 """
 
 from __future__ import annotations
@@ -27,30 +26,30 @@ from danlu.design.strides import strides
 from danlu.prepare.prepared import Finding, Split
 from danlu.recipe.schema import Train
 from danlu.tasks.losses import Loss
-from danlu.train.augment import Augmenter
-from danlu.train.averages import Average, averaged
-from danlu.train.batches import WHOLE, Batch, batches
-from danlu.train.budget import Budget
-from danlu.train.checkpoints import Checkpoints
-from danlu.train.dense import Dense
-from danlu.train.engine import Engine
-from danlu.train.exchange import exchange, spread_state
-from danlu.train.flat import FlatParameters, plain_weights
-from danlu.train.gradients import Autograd, Gradients, compiled
-from danlu.train.lengths import Lengths
-from danlu.train.monitor import Monitor, validation_scores
-from danlu.train.nonfinite import refuse
-from danlu.train.observers import Beginning, Inside, Observers, Step, Stop
-from danlu.train.optimizers import Optimizer, segments
-from danlu.train.orders import alike_order, row_order
-from danlu.train.pace import Meter, note
+from danlu.train.finding.budget import Budget
+from danlu.train.keeping.checkpoints import Checkpoints
+from danlu.train.keeping.state import LOWEST, Position, live_tensors
 from danlu.train.plan import Plan
-from danlu.train.schedules import Schedule
-from danlu.train.sharded import ShardedParameters, WholeState
-from danlu.train.sharing import Sharing, needed
-from danlu.train.signals import Asked
-from danlu.train.state import LOWEST, Position, live_tensors
-from danlu.train.workers import Alone, Workers
+from danlu.train.rows.augment import Augmenter
+from danlu.train.rows.batches import WHOLE, Batch, batches
+from danlu.train.rows.lengths import Lengths
+from danlu.train.rows.orders import alike_order, row_order
+from danlu.train.stepping.dense import Dense
+from danlu.train.stepping.engine import Engine
+from danlu.train.stepping.exchange import exchange, spread_state
+from danlu.train.stepping.gradients import Autograd, Gradients, compiled
+from danlu.train.stepping.nonfinite import refuse
+from danlu.train.stepping.sharing import Sharing, needed
+from danlu.train.stepping.workers import Alone, Workers
+from danlu.train.watching.monitor import Monitor, validation_scores
+from danlu.train.watching.observers import Beginning, Inside, Observers, Step, Stop
+from danlu.train.watching.pace import Meter, note
+from danlu.train.watching.signals import Asked
+from danlu.train.weights.averages import Average, averaged
+from danlu.train.weights.flat import FlatParameters, plain_weights
+from danlu.train.weights.optimizers import Optimizer, segments
+from danlu.train.weights.schedules import Schedule
+from danlu.train.weights.sharded import ShardedParameters, WholeState
 
 BEST = "best.safetensors"
 _MEASURED = 16_384  # training rows behind a batch norm's running means: their error is below a hundredth of a deviation

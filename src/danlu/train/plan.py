@@ -1,6 +1,6 @@
 """What the recipe leaves open, filled in: a pure function of recipe, network and data.
 
-What depends on the machine is in `train/engine.py`.
+What depends on the machine is in `train/stepping/engine.py`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from danlu.base.devices import choose_device
 from danlu.design.advice import Advice
 from danlu.design.description import Description
 from danlu.recipe.schema import Train
-from danlu.train.batches import num_steps
-from danlu.train.shuffles import Blocks
+from danlu.train.rows.batches import num_steps
+from danlu.train.rows.shuffles import Blocks
 
 
 @dataclass(frozen=True)

@@ -24,21 +24,21 @@ from danlu.prepare.findings import from_json
 from danlu.prepare.prepared import Finding, Prepared, Split
 from danlu.recipe.schema import Recipe
 from danlu.train.assemble import make_loop
-from danlu.train.batch_size import find_batch_size
-from danlu.train.engine import Engine, engine_for, engine_of_run, settled
 from danlu.train.ensemble import train_ensemble
-from danlu.train.features import with_features
-from danlu.train.flat import load_weights
+from danlu.train.finding.batch_size import find_batch_size
+from danlu.train.finding.settling import FILES, budget_for, settle
+from danlu.train.keeping.state import Position
 from danlu.train.loop import BEST, Loop
-from danlu.train.machine import Machine, this_machine
-from danlu.train.noticing import meter, notice, observed, watching
-from danlu.train.observers import JsonLines, Observer, Observers
 from danlu.train.plan import Plan, make_plan
-from danlu.train.settling import FILES, budget_for, settle
-from danlu.train.signals import listening
-from danlu.train.starting import begin
-from danlu.train.state import Position
-from danlu.train.workers import Alone, Workers
+from danlu.train.rows.features import with_features
+from danlu.train.stepping.engine import Engine, engine_for, engine_of_run, settled
+from danlu.train.stepping.machine import Machine, this_machine
+from danlu.train.stepping.workers import Alone, Workers
+from danlu.train.watching.noticing import meter, notice, observed, watching
+from danlu.train.watching.observers import JsonLines, Observer, Observers
+from danlu.train.watching.signals import listening
+from danlu.train.weights.flat import load_weights
+from danlu.train.weights.starting import begin
 
 
 def train(

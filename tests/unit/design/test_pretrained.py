@@ -16,7 +16,7 @@ from danlu.columns.schema import Slot
 from danlu.design.encoders.pretrained import Pretrained
 from danlu.design.layers.lora import LoraLinear, has_lora, merged
 from danlu.design.strides import Stride, strides
-from danlu.train.flat import FlatParameters
+from danlu.train.weights.flat import FlatParameters
 from tests.checkpoints import BERT, RESNET, VIT, WAV2VEC, write_checkpoint
 
 pytest.importorskip("transformers")

@@ -89,7 +89,7 @@ def test_every_parameter_learns_and_a_row_alone_is_as_among_others(options: dict
 
 @pytest.mark.parametrize("options", FORMS, ids=str)
 def test_half_of_the_weights_in_bf16_gives_finite_answers(options: dict[str, Any]) -> None:
-    from danlu.train.groups import half_parameters
+    from danlu.train.weights.groups import half_parameters
 
     built = network(options)
     chosen = half_parameters(built)

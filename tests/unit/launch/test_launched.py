@@ -27,7 +27,7 @@ from danlu.base.runs import Run
 from danlu.design import design
 from danlu.launch import train
 from danlu.recipe.schema import Recipe
-from danlu.train.observers import Observer
+from danlu.train.watching.observers import Observer
 from tests.small import prepared, recipe
 
 TWO = {"engine": "torchrun", "workers": 2}

@@ -21,7 +21,7 @@ from danlu.launch.processes import Processes
 from danlu.launch.told import tell_error, told_error
 from danlu.recipe.schema import Recipe
 from danlu.train.step import train, train_together, training_inputs
-from danlu.train.workers import Alone
+from danlu.train.stepping.workers import Alone
 from tests.small import prepared, recipe
 from tests.together import together
 

@@ -13,12 +13,12 @@ from danlu.design import design
 from danlu.prepare.prepared import Split
 from danlu.tasks.losses import CrossEntropy, Mse
 from danlu.train.assemble import make_loop
-from danlu.train.augment import Augmenter, make_augmenter, other_rows
-from danlu.train.batches import Share, batches
-from danlu.train.draws import Draws
-from danlu.train.engine import Engine
-from danlu.train.gradients import mixed_value
 from danlu.train.plan import Plan
+from danlu.train.rows.augment import Augmenter, make_augmenter, other_rows
+from danlu.train.rows.batches import Share, batches
+from danlu.train.rows.draws import Draws
+from danlu.train.stepping.engine import Engine
+from danlu.train.stepping.gradients import mixed_value
 from tests.small import prepared, recipe
 
 MIXED = [{"name": "flip", "direction": "both"}, {"name": "mixup", "alpha": 0.8, "probability": 0.7}]

@@ -10,7 +10,7 @@ from danlu.base.errors import RecipeError
 from danlu.base.runs import Run
 from danlu.design import Trained, design
 from danlu.train import train
-from danlu.train.batch_size import free_mb, held_mb, search
+from danlu.train.finding.batch_size import free_mb, held_mb, search
 from tests.small import prepared, recipe
 
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from danlu.base.errors import DataError
 from danlu.prepare.prepared import Split
-from danlu.train.batches import Batch, Share, batches, num_steps
-from danlu.train.orders import Order, row_order
-from danlu.train.shuffles import Blocks
+from danlu.train.rows.batches import Batch, Share, batches, num_steps
+from danlu.train.rows.orders import Order, row_order
+from danlu.train.rows.shuffles import Blocks
 
 SMALL = Blocks(block_mb=0.0005, window_mb=0.002)
 

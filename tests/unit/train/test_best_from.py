@@ -11,7 +11,7 @@ from danlu.design.advice import Advice
 from danlu.design.description import Description
 from danlu.recipe.schema import EarlyStop, Train
 from danlu.train import train
-from danlu.train.budget import Budget, Limit
+from danlu.train.finding.budget import Budget, Limit
 from danlu.train.plan import make_plan
 from tests.small import prepared, recipe
 

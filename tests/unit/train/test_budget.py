@@ -13,11 +13,11 @@ from danlu.design.advice import Advice
 from danlu.design.description import describe
 from danlu.recipe.training import budget_seconds
 from danlu.train.assemble import make_loop
-from danlu.train.budget import Budget
-from danlu.train.engine import Engine, settled
+from danlu.train.finding.budget import Budget
+from danlu.train.finding.settling import settle
 from danlu.train.loop import Loop
 from danlu.train.plan import make_plan
-from danlu.train.settling import settle
+from danlu.train.stepping.engine import Engine, settled
 from tests.small import prepared, recipe
 
 

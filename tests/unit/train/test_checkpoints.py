@@ -17,9 +17,9 @@ from danlu.base.runs import Run
 from danlu.design import Trained, design
 from danlu.recipe.schema import Checkpoints as Keep
 from danlu.train import train
-from danlu.train.checkpoints import Checkpoints
-from danlu.train.state import Position
-from danlu.train.verified import check
+from danlu.train.keeping.checkpoints import Checkpoints
+from danlu.train.keeping.state import Position
+from danlu.train.keeping.verified import check
 from tests.small import prepared, recipe
 
 
@@ -278,7 +278,7 @@ def test_the_engine_is_taken_up_unless_the_kind_of_device_changed(device: str, p
 def test_a_run_that_went_on_elsewhere_says_so_and_notes_it(tmp_path: Path) -> None:
     from safetensors.torch import load_file
 
-    from danlu.train.verified import write_tensors
+    from danlu.train.keeping.verified import write_tensors
 
     broken_off(tmp_path)
     for path in states(tmp_path):

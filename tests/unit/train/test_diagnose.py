@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from danlu.train.diagnose import Facts, diagnose
+from danlu.train.watching.diagnose import Facts, diagnose
 
 
 def history(

@@ -12,8 +12,8 @@ from danlu.design.advice import Advice
 from danlu.design.description import Description, Layer
 from danlu.recipe.schema import Engine as Asked
 from danlu.train import train
-from danlu.train.engine import Engine, Hardware, choose, engine_for, hardware
 from danlu.train.plan import make_plan
+from danlu.train.stepping.engine import Engine, Hardware, choose, engine_for, hardware
 from tests.small import prepared, recipe
 
 FAST = Hardware("cpu", 8, bf16=True)

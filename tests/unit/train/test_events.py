@@ -11,7 +11,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.tensorflow_stub.errors import OutOfRangeError
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import PyRecordReader_New
 
-from danlu.train.events import EventFile, crc32c
+from danlu.train.watching.events import EventFile, crc32c
 
 
 def test_the_checksum_is_the_published_one() -> None:

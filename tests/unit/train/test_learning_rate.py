@@ -12,7 +12,7 @@ from danlu.base.runs import Run
 from danlu.design import Trained, design
 from danlu.recipe.training import Train
 from danlu.train import train
-from danlu.train.learning_rate import choose, smoothed
+from danlu.train.finding.learning_rate import choose, smoothed
 from tests.small import prepared, recipe
 
 SECTIONS = {"epochs": 3, "batch_size": 16}

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from danlu.prepare.prepared import Split
-from danlu.train.batches import Share, batches
-from danlu.train.lengths import Lengths
-from danlu.train.orders import alike_order
+from danlu.train.rows.batches import Share, batches
+from danlu.train.rows.lengths import Lengths
+from danlu.train.rows.orders import alike_order
 
 
 def split_of(counts: np.ndarray) -> Split:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from danlu.train.machine import Machine, moved_finding, this_machine
+from danlu.train.stepping.machine import Machine, moved_finding, this_machine
 
 HERE = this_machine("cpu")
 

@@ -16,8 +16,8 @@ import danlu
 from danlu.base.errors import RecipeError, TrainingError
 from danlu.base.files import read_json
 from danlu.recipe.reading import recipe_from
-from danlu.train.mlflow import MlFlow, MlFlowRun
-from danlu.train.observers import Beginning, Ending, Observers
+from danlu.train.watching.mlflow import MlFlow, MlFlowRun
+from danlu.train.watching.observers import Beginning, Ending, Observers
 from tests.small import recipe
 
 for _package in ("mlflow", "sqlalchemy", "alembic"):

@@ -18,10 +18,10 @@ from danlu.design.network import Network
 from danlu.prepare.prepared import Split
 from danlu.train import train
 from danlu.train.assemble import make_loop
-from danlu.train.engine import Engine, settled
 from danlu.train.loop import Loop
-from danlu.train.nonfinite import find_origin
 from danlu.train.plan import make_plan
+from danlu.train.stepping.engine import Engine, settled
+from danlu.train.stepping.nonfinite import find_origin
 from tests.small import prepared, recipe
 
 ENGINES = {

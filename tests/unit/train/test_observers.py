@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from danlu.train.live import Live
-from danlu.train.observers import Beginning, Ending, History, Inside, Observer, Observers, Pace, Step
+from danlu.train.watching.live import Live
+from danlu.train.watching.observers import Beginning, Ending, History, Inside, Observer, Observers, Pace, Step
 
 ROW = {"epoch": 0, "loss": 0.5, "seconds": 1.0}
 

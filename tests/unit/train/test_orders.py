@@ -10,9 +10,9 @@ from danlu.base.seeds import epoch_order
 from danlu.design.advice import Advice
 from danlu.design.description import Description
 from danlu.prepare.prepared import Split
-from danlu.train.orders import BlockOrder, Drawn, balanced_order, class_counts, draw_balanced, row_order
 from danlu.train.plan import make_plan
-from danlu.train.shuffles import IN_MEMORY_BYTES, Blocks
+from danlu.train.rows.orders import BlockOrder, Drawn, balanced_order, class_counts, draw_balanced, row_order
+from danlu.train.rows.shuffles import IN_MEMORY_BYTES, Blocks
 from tests.small import recipe
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from danlu.base.files import read_json, write_json
-from danlu.train.pace import Meter, note
-from danlu.train.peak import measure, peak
 from danlu.train.plan import Plan
+from danlu.train.watching.pace import Meter, note
+from danlu.train.watching.peak import measure, peak
 
 PLAN = Plan(device="cpu", batch_size=32, step_rows=32, epochs=4, steps_per_epoch=32)
 

@@ -6,8 +6,8 @@ from danlu.base.seeds import epoch_order
 from danlu.design.advice import Advice
 from danlu.design.description import Description
 from danlu.recipe.schema import Train
-from danlu.train.orders import balanced_order
 from danlu.train.plan import auto_batch_size, auto_epochs, make_plan
+from danlu.train.rows.orders import balanced_order
 from tests.small import recipe
 
 

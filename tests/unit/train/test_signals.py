@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from danlu.train.signals import Asked, listening
+from danlu.train.watching.signals import Asked, listening
 
 
 def handlers() -> list[object]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from danlu.columns.column import Field
-from danlu.train.augmentations.spec_augment import SpecAugment
-from danlu.train.draws import Draws
+from danlu.train.rows.augmentations.spec_augment import SpecAugment
+from danlu.train.rows.draws import Draws
 
 FRAMES = Field("frames", "series", (40, 11), masked=True)
 

@@ -16,8 +16,8 @@ from danlu.base.runs import Run
 from danlu.design import Trained, design
 from danlu.design.strides import EVEN, Stride
 from danlu.train import train
-from danlu.train.flat import FlatParameters
-from danlu.train.optimizers import AdamW, segments
+from danlu.train.weights.flat import FlatParameters
+from danlu.train.weights.optimizers import AdamW, segments
 from tests.checkpoints import BERT, write_checkpoint
 from tests.small import prepared, recipe
 
@@ -160,7 +160,7 @@ def test_a_changed_checkpoint_makes_another_training(tmp_path: Path, bert: Path)
 
 @pytest.mark.slow
 def test_what_a_fixed_encoder_gives_is_computed_once(tmp_path: Path, bert: Path) -> None:
-    from danlu.train.features import with_features
+    from danlu.train.rows.features import with_features
 
     encoder = {"name": "pretrained", "checkpoint": str(bert), "tune": "frozen"}
     data = prepared(tmp_path / "data", "sold", ("words", "x"))

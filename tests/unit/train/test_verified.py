@@ -9,7 +9,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from danlu.base.errors import StorageError
-from danlu.train.verified import DamagedError, check, read_metadata, write_tensors
+from danlu.train.keeping.verified import DamagedError, check, read_metadata, write_tensors
 
 TENSORS = {
     "weights": torch.randn(5, 7),

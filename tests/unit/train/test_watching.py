@@ -14,9 +14,9 @@ from danlu.base.files import read_json
 from danlu.base.runs import Run
 from danlu.design import Trained, design
 from danlu.train import train
-from danlu.train.activations import dead_units, layer_statistics
-from danlu.train.constant import constant_loss
-from danlu.train.observers import Beginning, Ending, History, Observer, Pace, Step
+from danlu.train.watching.activations import dead_units, layer_statistics
+from danlu.train.watching.constant import constant_loss
+from danlu.train.watching.observers import Beginning, Ending, History, Observer, Pace, Step
 from tests.small import prepared, recipe
 
 INPUTS = ("x", "city", "member")

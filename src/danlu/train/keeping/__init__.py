@@ -1,0 +1,1 @@
+"""What a killed run needs to go on bit for bit, and how it is kept."""

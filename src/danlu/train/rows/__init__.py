@@ -1,0 +1,1 @@
+"""Which rows a step takes: their order, how long they are, how they are changed, and how they get there."""

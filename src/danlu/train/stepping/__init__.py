@@ -1,0 +1,1 @@
+"""The arithmetic of one step: its gradients, by one worker or several, and what does it."""
