@@ -32,6 +32,6 @@ def test_a_sample_of_kills() -> None:
 def test_two_hundred_kills_over_all_families() -> None:
     found = kill(200, seed=1)
     assert found["total"]["kills"] >= 200
-    assert all(one["kills"] >= 13 for one in found["families"].values())
+    assert all(one["kills"] >= 12 for one in found["families"].values())
     assert found["total"]["damaged"] > 0
     assert found["total"]["asked"] > 0
