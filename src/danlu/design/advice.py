@@ -37,6 +37,8 @@ class Advice:
         epochs: passes over the training rows; None goes by `steps` and `operations`.
         most_epochs: how many passes those may come to, on small data.
         steps: optimizer steps after which more do not help; by default those of small tables.
+        least_steps: optimizer steps before which a training has hardly begun: on fewer rows there are more epochs, up
+            to a hundred.
         operations: forward operations of all epochs; by default minutes, not hours, on two cores.
         batch_size: rows in a step; None goes by the number of rows.
         clip_norm: largest norm of all gradients together; None does not clip.
@@ -51,6 +53,7 @@ class Advice:
     epochs: int | None = None
     most_epochs: int = 100
     steps: int = 6_000
+    least_steps: int = 0
     operations: float = 4e12
     batch_size: int | None = None
     clip_norm: float | None = None
@@ -82,6 +85,7 @@ def advice_for(description: Mapping[str, Any]) -> Advice:
         clip_norm=min(norms, default=None),
         most_epochs=max(one.most_epochs for one in told),
         steps=max(one.steps for one in told),
+        least_steps=max(one.least_steps for one in told),
         operations=max(one.operations for one in told),
         patience=max(one.patience for one in told),
         best_from=max(one.best_from for one in told),

@@ -16,6 +16,8 @@ from danlu.recipe.schema import Train
 from danlu.train.rows.batches import num_steps
 from danlu.train.rows.shuffles import Blocks
 
+_MOST_EPOCHS = 100
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -98,9 +100,13 @@ def auto_batch_size(num_rows: int) -> int:
 
 
 def auto_epochs(steps_per_epoch: int, num_rows: int, flops: int, advice: Advice) -> int:
-    """As many as bring the steps or the forward operations that are advised, from 5 to the most that are."""
+    """As many as bring the steps or the forward operations that are advised, from 5 to the most that are.
+
+    Small data get more, up to `_MOST_EPOCHS`, until they have the least steps.
+    """
     by_work = advice.operations / max(1, flops * num_rows)
-    return int(max(5, min(advice.most_epochs, advice.steps / steps_per_epoch, by_work)))
+    least = min(_MOST_EPOCHS, advice.least_steps / steps_per_epoch)
+    return int(max(5, least, min(advice.most_epochs, advice.steps / steps_per_epoch, by_work)))
 
 
 def class_weights(section: Train, counts: Mapping[str, int]) -> dict[str, float] | None:

@@ -15,6 +15,9 @@ def test_auto_grows_with_the_data_and_what_is_given_stands() -> None:
     assert [auto_batch_size(rows) for rows in (8, 2_000, 30_000, 10_000_000)] == [32, 32, 128, 512]
     assert auto_epochs(25, 400, 10_000, Advice()) == 100
     assert auto_epochs(100, 50_000, 20_000_000, Advice()) == 5
+    few, many = Advice(most_epochs=10, least_steps=1_300), Advice(most_epochs=10)
+    assert [auto_epochs(steps, steps * 32, 100, few) for steps in (5, 25, 200)] == [100, 52, 10]
+    assert auto_epochs(25, 800, 100, many) == 10
     plan = make_plan(
         Train(device="cpu", batch_size=7, epochs=3, accumulate=2), Description((), 1, 1, 1.0, 1), 100, Advice()
     )

@@ -41,8 +41,10 @@ class Bag:
     dropout: Annotated[float, Ge(0), Lt(1)] = 0.5
 
     def advice(self) -> Advice:
-        """Rare words are learned by heart soon: after a few epochs, the validation loss rises."""
-        return Advice(optimizer=optimizer("adamw", lr=1e-3), most_epochs=10, operations=1e12, patience=3)
+        """Rare words are learned by heart soon: after a few epochs, the validation loss rises. Few texts need more."""
+        return Advice(
+            optimizer=optimizer("adamw", lr=1e-3), most_epochs=10, least_steps=1_300, operations=1e12, patience=3
+        )
 
     def build(self, slots: Sequence[Slot]) -> nn.Module:
         """The module for one column."""
