@@ -19,6 +19,7 @@ from danlu.train.loop import Loop
 from danlu.train.plan import make_plan
 from danlu.train.stepping.engine import Engine, settled
 from tests.small import prepared, recipe
+from tests.stopping import Stopped, StopsAfter
 
 
 class Clock:
@@ -54,22 +55,6 @@ def run(loop: Loop) -> Loop:
         with Quiet().task("train") as task:
             loop.fit(task)
     return loop
-
-
-class Stopped(BaseException):
-    """As a kill would end a run."""
-
-
-class StopsAfter:
-    """A hook that ends the run after some passes through the network."""
-
-    def __init__(self, passes: int) -> None:
-        self.left = passes
-
-    def __call__(self, *_: object) -> None:
-        self.left -= 1
-        if self.left < 0:
-            raise Stopped
 
 
 def test_texts_are_times() -> None:

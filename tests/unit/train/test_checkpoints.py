@@ -21,22 +21,7 @@ from danlu.train.keeping.checkpoints import Checkpoints
 from danlu.train.keeping.state import Position
 from danlu.train.keeping.verified import check
 from tests.small import prepared, recipe
-
-
-class Stopped(BaseException):
-    """As a kill would end a run."""
-
-
-class StopsAfter:
-    """A hook that ends the run in the middle of a step, after some passes through the network."""
-
-    def __init__(self, passes: int) -> None:
-        self.left = passes
-
-    def __call__(self, *_: object) -> None:
-        self.left -= 1
-        if self.left < 0:
-            raise Stopped
+from tests.stopping import Stopped, StopsAfter
 
 
 class Heard(Quiet):

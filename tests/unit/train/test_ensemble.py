@@ -14,24 +14,9 @@ from danlu.recipe.training import budget_seconds
 from danlu.train import train
 from danlu.train.ensemble import deal, fold_rows, parts_of
 from tests.small import prepared, recipe
+from tests.stopping import Stopped, StopsAfter
 
 INPUTS = ("x", "city", "member")
-
-
-class Stopped(BaseException):
-    """As a kill would end a run."""
-
-
-class Stops:
-    """A hook that ends the run after some passes through the first member."""
-
-    def __init__(self, passes: int) -> None:
-        self.left = passes
-
-    def __call__(self, *_: object) -> None:
-        self.left -= 1
-        if self.left < 0:
-            raise Stopped
 
 
 def fit(folder: Path, run: str = "run", target: str = "sold", stop: int | None = None, **sections: object) -> Trained:
@@ -39,7 +24,7 @@ def fit(folder: Path, run: str = "run", target: str = "sold", stop: int | None =
     data = prepared(folder / "data", target, INPUTS)
     network = design(given, data.schema)
     if stop is not None:
-        network.encoders[0].table.numbers.register_forward_hook(Stops(stop))
+        network.encoders[0].table.numbers.register_forward_hook(StopsAfter(stop))
     return train(given, network, data, Run(folder / run))
 
 

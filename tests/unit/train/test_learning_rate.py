@@ -14,6 +14,7 @@ from danlu.recipe.training import Train
 from danlu.train import train
 from danlu.train.finding.learning_rate import choose, smoothed
 from tests.small import prepared, recipe
+from tests.stopping import Stopped, StopsAfter
 
 SECTIONS = {"epochs": 3, "batch_size": 16}
 
@@ -70,22 +71,6 @@ def test_the_run_is_the_one_with_that_lr_written_in(
     written = {"name": name.name, **name.options, "lr": record["lr"]}
     told = fit(tmp_path / "told", inputs, **{**sections, "optimizer": written})
     assert told.weights_hash == found.weights_hash
-
-
-class Stopped(BaseException):
-    """As a kill would end a run."""
-
-
-class StopsAfter:
-    """A hook that ends the run after some passes through the network."""
-
-    def __init__(self, passes: int) -> None:
-        self.left = passes
-
-    def __call__(self, *_: object) -> None:
-        self.left -= 1
-        if self.left < 0:
-            raise Stopped
 
 
 def test_a_run_that_goes_on_takes_what_was_found(tmp_path: Path) -> None:

@@ -13,25 +13,10 @@ from danlu.base.runs import Run
 from danlu.design import Trained, design
 from danlu.train import train
 from tests.small import prepared, recipe
+from tests.stopping import Stopped, StopsAfter
 
 TRANSFORMER = {"name": "transformer", "width": 8, "num_layers": 1, "num_heads": 2, "dropout": 0.2}
 GRU = {"name": "gru", "width": 4, "num_layers": 1}
-
-
-class Stopped(BaseException):
-    """As a kill would end a run."""
-
-
-class StopsAfter:
-    """A hook that ends the run after some passes through the network."""
-
-    def __init__(self, passes: int) -> None:
-        self.left = passes
-
-    def __call__(self, *_: object) -> None:
-        self.left -= 1
-        if self.left < 0:
-            raise Stopped
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from danlu.train.weights.flat import FlatParameters
 from danlu.train.weights.optimizers import AdamW, segments
 from tests.checkpoints import BERT, write_checkpoint
 from tests.small import prepared, recipe
+from tests.stopping import Stopped, StopsAfter
 
 
 class Uneven(nn.Module):
@@ -57,22 +58,6 @@ def test_a_network_without_strides_lies_as_it_did() -> None:
     flat = FlatParameters(network)
     assert [(one.group, one.start, one.stop) for one in flat.regions] == [("hidden", 0, 64), ("rest", 64, 128)]
     assert {one.stride for one in flat.regions} == {EVEN}
-
-
-class Stopped(BaseException):
-    """As a kill would end a run."""
-
-
-class StopsAfter:
-    """A hook that ends the run after some passes through the network."""
-
-    def __init__(self, passes: int) -> None:
-        self.left = passes
-
-    def __call__(self, *_: object) -> None:
-        self.left -= 1
-        if self.left < 0:
-            raise Stopped
 
 
 @pytest.fixture(scope="module")

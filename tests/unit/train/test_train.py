@@ -15,25 +15,10 @@ from danlu.design import Trained, design, outputs
 from danlu.tasks.losses import default_loss
 from danlu.train import train
 from tests.small import prepared, recipe
+from tests.stopping import Stopped, StopsAfter
 
 INPUTS = ("x", "city", "member")
 ADAM = {"name": "adamw", "lr": 0.01}
-
-
-class Stopped(BaseException):
-    """As Ctrl-C or a kill would end a run."""
-
-
-class StopsAfter:
-    """A hook that ends the run in the middle of a step, after some passes through the network."""
-
-    def __init__(self, passes: int) -> None:
-        self.left = passes
-
-    def __call__(self, *_: object) -> None:
-        self.left -= 1
-        if self.left < 0:
-            raise Stopped
 
 
 def fit(folder: Path, sections: dict[str, object], stop: StopsAfter | None = None, target: str = "sold") -> Trained:

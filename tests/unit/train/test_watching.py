@@ -18,13 +18,10 @@ from danlu.train.watching.activations import dead_units, layer_statistics
 from danlu.train.watching.constant import constant_loss
 from danlu.train.watching.observers import Beginning, Ending, History, Observer, Pace, Step
 from tests.small import prepared, recipe
+from tests.stopping import Stopped
 
 INPUTS = ("x", "city", "member")
 ADAM = {"name": "adamw", "lr": 0.01}
-
-
-class Stopped(BaseException):
-    """As a kill would end a run."""
 
 
 class Watches(Observer):
