@@ -16,6 +16,7 @@ TRUE = random.random((60, 4)) < [0.5, 0.3, 0.1, 0.7]
 SHARES = np.clip(0.6 * TRUE + 0.7 * random.random((60, 4)), 0, 1)
 SETS = Answers(SHARES >= 0.5, SHARES)
 BIO = Grammar(("B-LOC", "B-PER", "I-LOC", "I-PER", "O"), "bio")
+IOB1 = Grammar(BIO.tags, "iob1")
 BMES = Grammar(("B-LOC", "E-LOC", "M-LOC", "O", "S-LOC"), "bmes")
 
 
@@ -78,7 +79,7 @@ def test_whole_entities_count() -> None:
     assert np.isnan(metric("entity_f1")(true[:0], Answers(told[:0], grammar=BIO)))
 
 
-@pytest.mark.parametrize("grammar", [BIO, BMES, Grammar(("A", "B", "C"), "none")])
+@pytest.mark.parametrize("grammar", [BIO, IOB1, BMES, Grammar(("A", "B", "C"), "none")])
 def test_the_best_sequence_is_the_best_of_all_that_may_be(grammar: Grammar) -> None:
     count = len(grammar.tags)
     scores = np.log(random.dirichlet(np.full(count, 0.4), (20, 4)))

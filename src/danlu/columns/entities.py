@@ -56,6 +56,8 @@ class Grammar:
         types = np.append(self._parts[1][:count], -1)
         goes_on = np.isin(letters, ["I", "E"])
         same = types[:, None] == types[None, :]
+        if self.scheme == "iob1":  # B only parts two entities of one type
+            return np.asarray((letters[None, :] != "B") | (np.isin(letters, ["B", "I"])[:, None] & same))
         if self.scheme == "bio":
             return np.asarray(~goes_on[None, :] | (np.isin(letters, ["B", "I"])[:, None] & same))
         is_open = np.isin(letters, ["B", "I"])  # an entity that has not ended

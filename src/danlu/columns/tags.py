@@ -3,6 +3,7 @@
 Entities are written into tags by a scheme; the letter before the `-` says where in its entity a token stands:
 
     bio:    B first, I further ones, O outside of all            Barack/B-PER Obama/I-PER spoke/O
+    iob1:   I for all, B first only right behind one of its type Barack/I-PER Obama/I-PER spoke/O, as CoNLL-2003 has it
     bioes:  B first, I further ones, E last, S the only one      Barack/B-PER Obama/E-PER spoke/O
     bmes:   the same with M for I, as Chinese corpora have it
 
@@ -26,8 +27,13 @@ from danlu.columns.steps import as_lists, depth, flat, lengths, spread
 
 NO_TAG, UNSEEN_TAG = -1, -2
 OUTSIDE = "O"
-Scheme = Literal["bio", "bioes", "bmes", "none"]
-_LETTERS: dict[Scheme, set[str]] = {"bio": {"B", "I"}, "bioes": {"B", "I", "E", "S"}, "bmes": {"B", "M", "E", "S"}}
+Scheme = Literal["bio", "iob1", "bioes", "bmes", "none"]
+_LETTERS: dict[Scheme, set[str]] = {
+    "bio": {"B", "I"},
+    "iob1": {"B", "I"},
+    "bioes": {"B", "I", "E", "S"},
+    "bmes": {"B", "M", "E", "S"},
+}
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,7 @@ class Tags:
     encoder: ClassVar[str] = ""
     late_options: ClassVar[tuple[str, ...]] = ("scheme", "length")
     of: str | None = None
-    scheme: Literal["auto", "bio", "bioes", "bmes", "none"] = "auto"
+    scheme: Literal["auto", "bio", "iob1", "bioes", "bmes", "none"] = "auto"
     length: Annotated[int, Ge(1)] | None = None
     missing: Literal["drop"] = "drop"
 
@@ -89,7 +95,7 @@ class Tags:
         if not len(tags):
             raise no_values(values)
         names = tags.unique().sort().to_list()
-        scheme = scheme_of(names) if self.scheme == "auto" else self.scheme
+        scheme = scheme_of(known) if self.scheme == "auto" else self.scheme
         if wrong := [name for name in names if not _fits(name, scheme)]:
             raise DataError(
                 f"the tag {wrong[0]} is not of the scheme {scheme}",
@@ -142,12 +148,27 @@ def are_tags(names: Sequence[str]) -> bool:
     return OUTSIDE in names and len(names) > 1 and all(_fits(name, "bioes") or _fits(name, "bmes") for name in names)
 
 
-def scheme_of(names: Sequence[str]) -> Scheme:
-    """The scheme that tags are written in: the smallest that has all their letters; `none` where no scheme has."""
+def scheme_of(values: pl.Series) -> Scheme:
+    """The scheme that (N,) lists of tags are written in: the smallest that has all their letters; `none` if no scheme has.
+
+    Tags of B and I are `iob1` where some entity begins with I and no B stands but where `iob1` has it.
+    """
+    names = flat(values).drop_nulls().unique().sort().to_list()
     if not are_tags(names):
         return "none"
     letters = {name.partition("-")[0] for name in names if name != OUTSIDE}
-    return next((scheme for scheme, known in _LETTERS.items() if letters <= known), "none")
+    found = next((scheme for scheme, known in _LETTERS.items() if letters <= known), "none")
+    return "iob1" if found == "bio" and _is_iob1(values) else found
+
+
+def _is_iob1(values: pl.Series) -> bool:
+    tags, counts = flat(values).fill_null(OUTSIDE), lengths(values)
+    letters = tags.str.slice(0, 1).to_numpy()
+    types = pl.select(pl.when(tags != OUTSIDE).then(tags.str.slice(2)).otherwise(pl.lit(""))).to_series().to_numpy()
+    before = np.concatenate([[""], types[:-1]])
+    before[(np.cumsum(counts) - counts)[counts > 0]] = ""
+    begins = types != before
+    return bool((begins & (letters == "I")).any() and not (begins & (letters == "B")).any())
 
 
 def _fits(name: str, scheme: Scheme) -> bool:

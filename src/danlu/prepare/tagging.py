@@ -73,7 +73,7 @@ def check_tags(
 def _broken(tags: pl.Series, counts: np.ndarray, scheme: str, rows: np.ndarray) -> list[Finding]:
     """Rows whose entities do not begin or end as the scheme has it: they are read as conlleval reads them."""
     names = flat(tags).drop_nulls().unique().sort().to_list()
-    told = scheme_of(names) if scheme == "auto" else scheme
+    told = scheme_of(tags) if scheme == "auto" else scheme
     if told == "none" or not len(names):
         return []
     codes = np.full((len(tags), int(counts.max(initial=1))), -1, np.int64)

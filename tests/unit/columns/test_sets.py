@@ -52,10 +52,13 @@ def test_rare_values_have_no_place_and_missing_sets_may_be_empty_ones() -> None:
         (["O", "B-PER", "M-PER", "E-PER"], "bmes"),
         (["O", "B-PER", "M-PER", "I-PER"], "none"),
         (["NOUN", "VERB", "O"], "none"),
+        (["I-PER", "I-PER", "O", "I-LOC", "B-LOC", "I-LOC", "I-PER"], "iob1"),
+        (["I-PER", "O", "B-LOC"], "bio"),
+        (["B-PER", "O", "I-LOC"], "bio"),
     ],
 )
 def test_the_scheme_is_told_from_the_tags(tags: list[str], scheme: str) -> None:
-    assert scheme_of(tags) == scheme
+    assert scheme_of(pl.Series("y", [["O"], tags, [], ["O"]])) == scheme
     assert infer(pl.Series("y", [tags, tags[:1]]), is_target=True, name="y").type in ("tags", "set")
 
 
