@@ -149,7 +149,7 @@ def are_tags(names: Sequence[str]) -> bool:
 
 
 def scheme_of(values: pl.Series) -> Scheme:
-    """The scheme that (N,) lists of tags are written in: the smallest that has all their letters; `none` if no scheme has.
+    """The scheme that (N,) lists of tags are written in: the smallest that has all their letters, or `none`.
 
     Tags of B and I are `iob1` where some entity begins with I and no B stands but where `iob1` has it.
     """

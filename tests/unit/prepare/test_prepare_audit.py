@@ -221,6 +221,17 @@ def test_a_column_that_names_splits_is_told_of() -> None:
     assert list(audited(table().with_columns(part.replace("test", "trial").alias("part")), "label")) == []
 
 
+def test_tokens_that_no_training_row_has_are_told() -> None:
+    """Chinese without blanks is one token a row, and all of them look alike to the network."""
+    unsplit = pl.Series("review", [[f"房间{row}很干净"] for row in range(400)])
+    told = audited(table().with_columns(unsplit), "label")["unseen_tokens:review"]
+    assert (told.severity, told.evidence["share"], told.evidence["row_tokens"]) == ("warning", 1.0, 1.0)
+    assert "type to text" in told.remedy
+    assert "blanks" in told.remedy
+    words = pl.Series("review", [["房间", "很", str(row % 40)] for row in range(400)])
+    assert "unseen_tokens:review" not in audited(table().with_columns(words), "label")
+
+
 def test_new_values_of_a_column_that_pools_rare_ones_are_a_note() -> None:
     names = pl.Series("shop", [f"s{row % 30}" for row in range(280)] + [f"new{row % 24}" for row in range(120)])
     codes = np.array([0] * 280 + [2] * 120, np.int8)

@@ -21,7 +21,7 @@ from danlu.prepare.audit.personal import find_personal_data
 from danlu.prepare.audit.pictures import find_alike_pictures
 from danlu.prepare.audit.texts import find_alike_texts
 from danlu.prepare.audit.trees import find_not_tested
-from danlu.prepare.audit.values import find_imbalance, find_unseen
+from danlu.prepare.audit.values import find_imbalance, find_unseen, find_unseen_tokens
 from danlu.prepare.prepared import Finding
 
 __all__ = ["CHECKS", "Audited", "audit", "find_time_order"]
@@ -39,6 +39,7 @@ CHECKS = (
     find_odd_dates,
     find_imbalance,
     find_unseen,
+    find_unseen_tokens,
     find_constant,
     find_collinear,
     find_split_words,

@@ -1,9 +1,10 @@
-"""Classes of very different size, and categories and labels that never train."""
+"""Classes of very different size; categories, labels and tokens that never train."""
 
 from __future__ import annotations
 
 import polars as pl
 
+from danlu.columns.steps import flat
 from danlu.prepare.audit.audited import Audited
 from danlu.prepare.columnar import in_slices
 from danlu.prepare.prepared import Finding
@@ -11,6 +12,8 @@ from danlu.prepare.splits import TEST, TRAIN
 
 _IMBALANCE = 10.0
 _MANY_UNSEEN = 0.05  # of the test rows
+_MOST_UNSEEN = 0.5  # of the test rows' tokens
+_FEW_TOKENS = 2.0  # of a row: there, blanks part no words
 
 
 def find_imbalance(data: Audited) -> list[Finding]:
@@ -68,6 +71,42 @@ def find_unseen(data: Audited) -> list[Finding]:
             )
         )
     return found
+
+
+def find_unseen_tokens(data: Audited) -> list[Finding]:
+    """Columns of tokens of whose test rows' tokens most are in no training row: they all look the same to the network.
+
+    Chinese without blanks is the usual reason: each row is one long token.
+    """
+    found = []
+    train, test = data.codes == TRAIN, data.codes == TEST
+    for name, values in data.of_type("tokens").items():
+        parts = [_tokens(some.filter(pl.Series(train[start : start + len(some)]))) for start, some in in_slices(values)]
+        tokens = _tokens(values.filter(pl.Series(test)))
+        unseen = tokens.filter(~tokens.is_in(pl.concat([one.unique() for one in parts]).unique().to_list()))
+        share = len(unseen) / max(1, len(tokens))
+        if share <= _MOST_UNSEEN:
+            continue
+        row_tokens = len(tokens) / int(test.sum())
+        remedy = f"set data.columns.{name}.type to text, which reads parts of words"
+        if row_tokens <= _FEW_TOKENS:
+            remedy += ": tokens are parted by blanks, of which there are few"
+        found.append(
+            Finding(
+                key=f"unseen_tokens:{name}",
+                severity="warning",
+                message=f"{name}: {share:.0%} of the {len(tokens):,} tokens of test rows are in no training row",
+                columns=(name,),
+                remedy=remedy,
+                evidence={"share": share, "row_tokens": row_tokens, "values": unseen.unique().sort().head(5).to_list()},
+            )
+        )
+    return found
+
+
+def _tokens(values: pl.Series) -> pl.Series:
+    """(S,) the tokens of all rows."""
+    return flat(values).drop_nulls()
 
 
 def _single(values: pl.Series) -> pl.DataFrame:
