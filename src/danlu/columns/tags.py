@@ -157,7 +157,7 @@ def scheme_of(values: pl.Series) -> Scheme:
     if not are_tags(names):
         return "none"
     letters = {name.partition("-")[0] for name in names if name != OUTSIDE}
-    found = next((scheme for scheme, known in _LETTERS.items() if letters <= known), "none")
+    found: Scheme = next((scheme for scheme, known in _LETTERS.items() if letters <= known), "none")
     return "iob1" if found == "bio" and _is_iob1(values) else found
 
 
