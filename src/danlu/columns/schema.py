@@ -281,17 +281,23 @@ class Schema:
 
     def _pick(self, frame: pl.DataFrame, name: str) -> pl.Series:
         if name not in frame.columns:
-            near = nearest(name, frame.columns)
             if self._may_lack(name, frame.columns):
                 return pl.Series(name, [None] * frame.height, dtype=pl.Null)
+            near = nearest(name, frame.columns)
             side = next((one for one in self.sides if name in one.names), None)
             by = f", or {' and '.join(side.key)}, by which it is looked up" if side else ""
+            others = [one.name for one in self.inputs if self._lacks(one.name, frame.columns) and one.name != name]
+            nor = f", nor {'is' if len(others) == 1 else 'are'} {', '.join(others[:20])}" if others else ""
             raise DataError(
-                f"the column {name} is not in the data; there are {', '.join(frame.columns[:20]) or 'no columns'}",
+                f"the column {name} is not in the data{nor}; there are {', '.join(frame.columns[:20]) or 'no columns'}",
                 where=f"column {name}",
                 hint=f"rename {near} to {name}" if near else f"add a column {name}{by}",
             )
         return nulled(self.masks.series(frame[name], self.missing_values), self.missing_values)
+
+    def _lacks(self, name: str, there: Sequence[str]) -> bool:
+        """Whether a frame lacks a column that it may not lack."""
+        return name not in there and not self._may_lack(name, there)
 
     def _may_lack(self, name: str, there: Sequence[str]) -> bool:
         """Whether a frame may lack a column, and none of the others that are there has nearly its name."""

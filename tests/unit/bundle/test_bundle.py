@@ -88,6 +88,8 @@ def test_an_absent_column_is_named(tmp_path: Path, make_bundle: MakeBundle, fram
         bundle.predict(frame.drop("height"))
     with pytest.raises(DataError, match="the column height is not in the data"):
         bundle.predict(frame.drop("height").head(0))
+    with pytest.raises(DataError, match="column height is not in the data, nor are city, member; there are age"):
+        bundle.predict(frame.select("age"))
 
 
 def test_a_wrong_value_is_named_with_its_row_past_the_first_batch(
