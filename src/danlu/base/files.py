@@ -76,6 +76,15 @@ def write_bytes(path: Path, data: bytes, *, sync: bool = True) -> None:
         file.write(data)
 
 
+def append_bytes(path: Path, data: bytes) -> None:
+    """Write at the end of a file; a process that ends meanwhile may leave part of it. Raises StorageError."""
+    try:
+        with open(path, "ab") as file:
+            file.write(data)
+    except OSError as error:
+        raise storage_error(path, error) from error
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a UTF-8 file atomically. Raises StorageError."""
     write_bytes(path, text.encode("utf-8"))

@@ -181,7 +181,7 @@ def _fit(
             loop.network = assemble(network.description, network.schema).to(plan.device)
         load_weights(loop.network, load_file(folder / BEST))
         notice(loop)
-    JsonLines(folder / "history.jsonl").epoch_ended(loop.position.history)  # whole, whatever befell the observers
+    JsonLines(folder / "history.jsonl").whole(loop.position.history)  # whole, whatever befell the observers
     write_json(folder / "history.json", loop.position.history)
     at, weights = loop.position, folder / BEST
     facts = {

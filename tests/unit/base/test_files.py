@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 from danlu.base.errors import DanluError, StorageError
-from danlu.base.files import fingerprint, hash_file, read_json, write_bytes, write_json, write_with, writing
+from danlu.base.files import (
+    append_bytes,
+    fingerprint,
+    hash_file,
+    read_json,
+    write_bytes,
+    write_json,
+    write_with,
+    writing,
+)
 
 
 def test_a_file_is_whole_or_absent(tmp_path: Path) -> None:
@@ -36,6 +45,14 @@ def test_a_full_disk_says_so_and_leaves_the_old_file(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["x"]
 
 
+def test_what_is_added_stands_at_the_end(tmp_path: Path) -> None:
+    append_bytes(tmp_path / "x", b"one ")
+    append_bytes(tmp_path / "x", b"two")
+    assert (tmp_path / "x").read_bytes() == b"one two"
+    with pytest.raises(StorageError, match="could not write"):
+        append_bytes(tmp_path / "absent" / "x", b"one")
+
+
 def test_a_maker_that_fails_leaves_nothing(tmp_path: Path) -> None:
     def make(path: Path) -> None:
         path.write_bytes(b"half")
@@ -56,7 +73,7 @@ def test_json_refuses_what_json_has_not(tmp_path: Path) -> None:
 
 def test_a_fingerprint_is_the_same_in_every_process(tmp_path: Path) -> None:
     value = {"b": [1, 2.5, "丹"], "a": None}
-    code = f"from danlu.base.files import fingerprint; print(fingerprint({value!r}))"
+    code = f"from danlu.base.files import append_bytes, fingerprint; print(fingerprint({value!r}))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == fingerprint(dict(reversed(value.items())))
 

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from danlu.base.files import read_json_lines
 from danlu.train.watching.live import Live
-from danlu.train.watching.observers import Beginning, Ending, History, Inside, Observer, Observers, Pace, Step
+from danlu.train.watching.observers import (
+    Beginning,
+    Ending,
+    History,
+    Inside,
+    JsonLines,
+    Observer,
+    Observers,
+    Pace,
+    Step,
+)
 
 ROW = {"epoch": 0, "loss": 0.5, "seconds": 1.0}
 
@@ -158,3 +170,20 @@ def test_live_is_written_at_most_once_a_second(tmp_path: Path) -> None:
     assert read_json(path)["count"] == 21
     live.ended(Ending(state="stopped", reason="by Asks"))
     assert {key: read_json(path)[key] for key in ("state", "reason")} == {"state": "stopped", "reason": "by Asks"}
+
+
+def test_epochs_are_written_as_they_end_and_a_torn_line_is_mended(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    rows = [{**ROW, "epoch": epoch} for epoch in range(4)]
+    lines = JsonLines(path)
+    lines.started(beginning(tmp_path))
+    for epoch in (1, 2):
+        lines.epoch_ended(rows[:epoch])
+        assert read_json_lines(path) == rows[:epoch]
+    path.write_bytes(path.read_bytes()[:-9])  # killed in the middle of a line
+    again = JsonLines(path)
+    again.started(replace(beginning(tmp_path), history=rows[:2]))
+    again.epoch_ended(rows[:3])
+    assert read_json_lines(path) == rows[:3]
+    again.whole(rows)
+    assert read_json_lines(path) == rows

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from danlu.base.files import write_bytes
+from danlu.base.files import append_bytes, write_bytes
 from danlu.prepare.prepared import Finding
 from danlu.train.watching.events import EventFile
 
@@ -297,19 +297,29 @@ def _undisturbed() -> Iterator[None]:
 
 
 class JsonLines(Observer):
-    """`history.jsonl`: one JSON object for each epoch, written anew each time, so that it is never torn."""
+    """`history.jsonl`: one JSON object for each epoch, a line each; a run that goes on writes what was before anew."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.written = 0
 
     def started(self, beginning: Beginning) -> None:
         """Write what was before."""
-        self.epoch_ended(beginning.history)
+        self.whole(beginning.history)
+
+    def whole(self, history: History) -> None:
+        """Write all epochs, atomically."""
+        write_bytes(self.path, _lines(history), sync=False)
+        self.written = len(history)
 
     def epoch_ended(self, history: History) -> None:
-        """Write all epochs."""
-        text = "".join(json.dumps(row, allow_nan=False) + "\n" for row in history)
-        write_bytes(self.path, text.encode(), sync=False)  # written again at the end, and by a run that goes on
+        """Write the epochs that are not yet there."""
+        append_bytes(self.path, _lines(history[self.written :]))
+        self.written = len(history)
+
+
+def _lines(history: History) -> bytes:
+    return "".join(json.dumps(row, allow_nan=False) + "\n" for row in history).encode()
 
 
 class TensorBoard(Observer):
