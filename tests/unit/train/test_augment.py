@@ -144,10 +144,11 @@ def test_a_step_of_mixed_rows_is_the_same_in_parts_and_with_class_weights(tmp_pa
     [
         (["flip"], ("x",), r"train\.augment\.0 is flip, which changes image columns, and there is none"),
         (["flip", "mixup"], ("photo", "city"), r"train\.augment\.1 is mixup, which cannot mix the code columns"),
+        ([{"name": "erase", "smallest": 0.3}], ("photo",), r"erase, which has smallest 0\.3 above largest 0\.25"),
     ],
 )
 def test_what_changes_nothing_that_is_there_is_refused(
-    tmp_path: Path, augment: list[str], inputs: tuple[str, ...], message: str
+    tmp_path: Path, augment: list[object], inputs: tuple[str, ...], message: str
 ) -> None:
     with pytest.raises(RecipeError, match=message):
         augmenter(tmp_path, augment, inputs)

@@ -167,6 +167,9 @@ def _fields(schema: Schema) -> dict[str, Field]:
 def _misfit(name: str, one: Any, fields: Mapping[str, Field], task: Task) -> tuple[str, str] | None:
     """What is wrong with an augmentation for these fields, and the remedy; None where it fits."""
     kinds = [field.kind for field in fields.values()]
+    if hasattr(one, "contradiction") and (told := one.contradiction()):
+        wrong, remedy = told
+        return f"is {name}, which {wrong}", remedy
     if not hasattr(one, "mix"):
         own = [field for field in fields.values() if field.kind in one.kinds]
         if not own:

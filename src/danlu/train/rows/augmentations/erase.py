@@ -41,13 +41,19 @@ class Erase:
     stretch: Annotated[float, Ge(1), Le(10)] = 3.0
     fill: Literal["mean", "noise"] = "mean"
 
+    def contradiction(self) -> tuple[str, str] | None:
+        """What is wrong with these options together, and the remedy."""
+        if self.smallest <= self.largest:
+            return None
+        return f"has smallest {self.smallest:g} above largest {self.largest:g}", "set smallest to largest or less"
+
     def apply(self, values: np.ndarray, field: Field, draws: Draws) -> np.ndarray:
         """(R, H, W, C) uint8 → the same."""
         chosen = np.flatnonzero(draws.chance(self.probability, "erased"))
         if not len(chosen):
             return values
         own, (height, width) = draws.some(chosen), field.shape[:2]
-        area = own.uniform("area", low=min(self.smallest, self.largest), high=self.largest) * height * width
+        area = own.uniform("area", low=self.smallest, high=self.largest) * height * width
         ratio = np.exp(own.uniform("ratio", low=-1.0, high=1.0) * np.log(self.stretch))
         tall = np.clip(np.rint(np.sqrt(area / ratio)), 1, height).astype(np.int64)
         wide = np.clip(np.rint(np.sqrt(area * ratio)), 1, width).astype(np.int64)
