@@ -17,7 +17,7 @@ from danlu.base.registry import build, validate
 from danlu.columns.column import Column, nulled
 from danlu.columns.inference import Inferred, infer
 from danlu.columns.text import OWN
-from danlu.prepare.columnar import Frame
+from danlu.prepare.columnar import Frame, parts
 from danlu.prepare.prepared import Finding
 from danlu.recipe.components import Choice
 from danlu.recipe.schema import ColumnRecipe, Design, Recipe, SplitBy
@@ -231,12 +231,16 @@ def check_names(frame: Frame, recipe: Recipe) -> None:
     option, name = absent[0]
     near = nearest(name, frame.columns)
     others = ", ".join(sorted({other for _, other in absent[1:]} - {name}))
+    hint = f"did you mean {near}?" if near else "name a column of the data"
+    texts = next(parts(frame, frame.columns)).head(1).select(pl.col(pl.String))
+    if "column_1" in frame.columns and any(name in row for row in texts.rows()):
+        hint = "the first line was taken for a row; if it names the columns, set data.reader: {name: csv, header: true}"
     raise DataError(
         f"{option} names {name}, which is not a column of the data; there are {', '.join(frame.columns[:20])}"
         + (", …" if frame.width > 20 else "")
         + (f" (nor are {others})" if others else ""),
         where=f"column {name}",
-        hint=f"did you mean {near}?" if near else "name a column of the data",
+        hint=hint,
     )
 
 

@@ -217,6 +217,12 @@ class TestFaults:
         with pytest.raises(DataError, match=message):
             prepared(tmp_path, data={"source": write(tmp_path, people()), **given})
 
+    def test_a_header_that_was_taken_for_a_row_is_thought_of(self, tmp_path: Path) -> None:
+        (tmp_path / "rows.csv").write_text("name,kind,buys\n" + "name,x,yes\nbob,y,no\n" * 20)
+        with pytest.raises(DataError, match=r"data.target names buys, which is not a column") as caught:
+            prepared(tmp_path, data="rows.csv", target="buys")
+        assert "set data.reader: {name: csv, header: true}" in caught.value.hint
+
     def test_a_wrong_split_column_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"prepare.split.by names town, which is not a column"):
             prepared(
