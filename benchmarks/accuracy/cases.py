@@ -166,6 +166,15 @@ CASES = {
             )
         ),
         Case(
+            "rt_polarity_lora_of_3",
+            "rt_polarity",
+            _RT + _MINILM.replace("$tune", "lora") + "train: {ensemble: {seeds: 3}}\n",
+            "accuracy",
+            0.84,
+            _rt_polarity,
+            needs="minilm",
+        ),
+        Case(
             "chnsenticorp_hotel",
             "chnsenticorp_hotel",
             "data: ChnSentiCorp_htl_all.csv.gz\ntarget: label\n",

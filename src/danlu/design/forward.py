@@ -12,7 +12,8 @@ from danlu.base.arrays import stretch
 from danlu.columns.steps import token_counts
 from danlu.design.network import Network
 
-_SORTED, _SORTED_BYTES = 16, 64 << 20  # batches whose rows are sorted by length together, at most
+_SORTED_ROWS, _SORTED_BYTES = 16_384, 64 << 20  # rows that are sorted by length together, at most
+_ALIKE = 64  # rows at a time where a batch's work hangs on its longest row: up to three times as fast on a processor
 
 
 def outputs(
@@ -24,7 +25,7 @@ def outputs(
         network: on any device.
         inputs: input name → (N, *shape), as `Schema.encode` gives them; large memory-mapped ones are read from their
             files batch by batch, so that none of them stays in memory.
-        batch_size: rows at a time. It may change the last bits of the outputs.
+        batch_size: rows at a time, at most. It may change the last bits of the outputs.
         scores: give the scores that a loss takes instead.
 
     Returns:
@@ -62,9 +63,11 @@ def _batches(
 ) -> Iterator[tuple[np.ndarray | slice, dict[str, np.ndarray]]]:
     """Which rows, and their inputs; where some may be shortened, rows that are alike long are together."""
     names = [name for name in shortened(network) if name in inputs]
+    if names and sorts(network) and next(network.parameters()).device.type == "cpu":
+        size = min(size, _ALIKE)
     row_bytes = sum(array.nbytes for array in inputs.values()) // max(1, num_rows)
-    together = max(1, min(_SORTED, _SORTED_BYTES // max(1, row_bytes * size))) if names else 1
-    for start, stop in spans(num_rows, size * together):
+    together = max(size, min(_SORTED_ROWS, _SORTED_BYTES // max(1, row_bytes))) if names else size
+    for start, stop in spans(num_rows, together):
         given = {name: stretch(array, start, stop) for name, array in inputs.items()}
         if not names:
             yield slice(start, stop), given
