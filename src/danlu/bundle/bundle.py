@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from danlu.base.arrays import rows_at_once
 from danlu.base.errors import BundleError, DanluError, DataError, ExportError
 from danlu.bundle.checking import read_bundle
 from danlu.bundle.format import (
@@ -30,13 +31,14 @@ from danlu.bundle.graph import check_graph
 from danlu.bundle.replies import reply_frame, reply_objects
 from danlu.columns.column import Arrays
 from danlu.columns.schema import Schema
-from danlu.export.session import BATCH, input_types, open_session
+from danlu.export.session import input_types, open_session
 from danlu.tasks.task import Answers, Task, task_for
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 # N rows, K width of the network's output
+_ENCODED = 1024  # rows that are encoded at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,9 +151,15 @@ class Bundle:
 
     def frame_outputs(self, frame: pl.DataFrame) -> np.ndarray:
         """The same for a frame whose columns are as a reader gives them; no source is read. Raises DataError."""
-        parts = [
-            self.run(_encode(self.schema, frame.slice(start, BATCH), start)) for start in range(0, frame.height, BATCH)
-        ]
+        size = rows_at_once({spec.name: spec.shape for spec in self.schema.input_specs})
+        parts = []
+        for start in range(0, frame.height, _ENCODED):
+            inputs = _encode(self.schema, frame.slice(start, _ENCODED), start)
+            count = len(next(iter(inputs.values())))
+            parts += [
+                self.run({name: array[first : first + size] for name, array in inputs.items()})
+                for first in range(0, count, size)
+            ]
         if not parts:
             _encode(self.schema, frame, 0)  # an absent column is named even where there is no row
             return np.empty((0, *self.task.output_shape), np.float32)

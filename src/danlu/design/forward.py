@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from danlu.base.arrays import stretch
+from danlu.base.arrays import rows_at_once, stretch
 from danlu.columns.steps import token_counts
 from danlu.design.network import Network
 
@@ -16,16 +16,13 @@ _SORTED_ROWS, _SORTED_BYTES = 16_384, 64 << 20  # rows that are sorted by length
 _ALIKE = 64  # rows at a time where a batch's work hangs on its longest row: up to three times as fast on a processor
 
 
-def outputs(
-    network: Network, inputs: Mapping[str, np.ndarray], batch_size: int = 1024, *, scores: bool = False
-) -> np.ndarray:
+def outputs(network: Network, inputs: Mapping[str, np.ndarray], *, scores: bool = False) -> np.ndarray:
     """The network's outputs in evaluation mode, without gradients; its mode is put back.
 
     Args:
         network: on any device.
         inputs: input name → (N, *shape), as `Schema.encode` gives them; large memory-mapped ones are read from their
             files batch by batch, so that none of them stays in memory.
-        batch_size: rows at a time, at most. It may change the last bits of the outputs.
         scores: give the scores that a loss takes instead.
 
     Returns:
@@ -38,7 +35,7 @@ def outputs(
     network.eval()
     try:
         with torch.no_grad():
-            for rows, given in _batches(network, inputs, num_rows, batch_size):
+            for rows, given in _batches(network, inputs, num_rows):
                 batch = {name: torch.from_numpy(array).to(device) for name, array in given.items()}
                 values = run(batch).float().cpu().numpy()
                 found[rows, : values.shape[1]] = values
@@ -59,10 +56,11 @@ def sorts(network: Network) -> bool:
 
 
 def _batches(
-    network: Network, inputs: Mapping[str, np.ndarray], num_rows: int, size: int
+    network: Network, inputs: Mapping[str, np.ndarray], num_rows: int
 ) -> Iterator[tuple[np.ndarray | slice, dict[str, np.ndarray]]]:
     """Which rows, and their inputs; where some may be shortened, rows that are alike long are together."""
     names = [name for name in shortened(network) if name in inputs]
+    size = rows_at_once({name: array.shape[1:] for name, array in inputs.items()})
     if names and sorts(network) and next(network.parameters()).device.type == "cpu":
         size = min(size, _ALIKE)
     row_bytes = sum(array.nbytes for array in inputs.values()) // max(1, num_rows)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from danlu.base.arrays import rows_at_once
 from danlu.base.errors import ExportError
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-BATCH = 1024
 _NUMPY_NAMES = {
     "tensor(float)": "float32",
     "tensor(int32)": "int32",
@@ -73,13 +73,12 @@ def input_types(
     return {item.name: (_NUMPY_NAMES.get(item.type, item.type), tuple(item.shape[1:])) for item in session.get_inputs()}
 
 
-def session_outputs(session: InferenceSession, inputs: Mapping[str, np.ndarray], batch_size: int = BATCH) -> np.ndarray:
-    """The graph's outputs for encoded rows, in batches.
+def session_outputs(session: InferenceSession, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The graph's outputs for encoded rows, in batches, see `rows_at_once`.
 
     Args:
         session: of a graph with one output, `outputs`.
         inputs: input name → (N, *shape), N at least 1; memory-mapped ones are read batch by batch.
-        batch_size: rows at a time.
 
     Returns:
         (N, K) float32.
@@ -88,9 +87,10 @@ def session_outputs(session: InferenceSession, inputs: Mapping[str, np.ndarray],
         ExportError: ONNX Runtime fails on a batch.
     """
     num_rows = len(next(iter(inputs.values())))
+    size = rows_at_once({name: array.shape[1:] for name, array in inputs.items()})
     parts = []
-    for start in range(0, num_rows, batch_size):
-        batch = {name: np.ascontiguousarray(array[start : start + batch_size]) for name, array in inputs.items()}
+    for start in range(0, num_rows, size):
+        batch = {name: np.ascontiguousarray(array[start : start + size]) for name, array in inputs.items()}
         with _refusals("run the graph"):
             parts.append(session.run(["outputs"], batch)[0])
     return np.concatenate(parts)
