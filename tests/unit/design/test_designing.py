@@ -53,6 +53,24 @@ def sequence_network(options: dict[str, object]) -> Network:
     return design(recipe(design={"encoders": {"*": options}}), schema(frame(), "sold", ("load", "words")))
 
 
+def test_texts_are_scored_beside_others_of_their_length() -> None:
+    """However few rows there are: a batch is computed up to its longest text."""
+    counts = np.random.default_rng(0).permutation(np.repeat(np.arange(1, 41), 5))
+    words = pl.DataFrame({"words": [" ".join(["ab"] * count) for count in counts], "sold": np.arange(200.0)})
+    columns = [fit_column(name, kind, {}, words[name]) for name, kind in (("words", "tokens"), ("sold", "number"))]
+    asked = recipe(design={"encoders": {"words": {"name": "transformer", "num_layers": 1, "width": 16}}})
+    built = design(asked, Schema(inputs=(columns[0],), target=columns[1], missing_values=()))
+    inputs = built.schema.encode(words)
+    seen: list[tuple[int, int]] = []
+    (encoder,) = (one for one in built.modules() if getattr(one, "any_length", False))
+    encoder.register_forward_pre_hook(lambda _, given: seen.append(tuple(given[0]["tokens_0"].shape)))
+    found = outputs(built, inputs)
+    assert sum(rows for rows, _ in seen) == 200
+    assert sum(rows * places for rows, places in seen) < 1.4 * counts.sum()
+    alone = outputs(built, {name: array[7:8] for name, array in inputs.items()})
+    np.testing.assert_allclose(alone, found[7:8], rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("options", SEQUENCE_ENCODERS, ids=str)
 def test_every_form_of_a_sequence_encoder_trains(options: dict[str, object]) -> None:
     built = sequence_network(options)
