@@ -1,4 +1,4 @@
-"""Rows of arrays that lie on disk, by plain reads; how many of them a network is given at once.
+"""Rows of arrays that lie on disk, by plain reads.
 
 A page of a memory map that was touched counts as memory of the process until the system takes it back, and a disk that
 fails under it ends the process. Rows of large maps are therefore read from their file; of small ones, and of arrays in
@@ -8,7 +8,6 @@ memory, they are taken as they are.
 from __future__ import annotations
 
 import mmap
-from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
@@ -20,29 +19,6 @@ from danlu.base.errors import DataError
 _MAPPED_BYTES = 64 << 20  # of one array: its pages may all stay in memory
 _READ_BYTES = 4 << 20  # at once
 _GAP_BYTES = 16 << 10  # between two rows: less is read over, more is skipped
-
-_MOST_ROWS = 1024
-_STEPS = 1 << 14  # of tokens or of a series in all rows: in a layer of BERT's, each is 3072 numbers
-_PIXELS = 1 << 20  # likewise: in the first layers of a ResNet, each is 16 numbers
-
-
-def rows_at_once(shapes: Mapping[str, Sequence[int]]) -> int:
-    """How many rows a network is given at once where it only answers: fewer, the longer or larger a row is.
-
-    What lies between its layers takes memory by rows × steps: 6 GB in one layer of BERT for 1,024 texts of 512 tokens.
-
-    Args:
-        shapes: input name → shape of one row.
-
-    Returns:
-        1 to 1,024.
-    """
-    found = _MOST_ROWS
-    for name, shape in shapes.items():
-        if name not in ("scalars", "codes"):
-            places = _PIXELS // max(1, shape[0] * shape[1]) if len(shape) == 3 else _STEPS // max(1, shape[0])
-            found = min(found, places)
-    return max(1, found)
 
 
 def stretch(array: np.ndarray, start: int, stop: int) -> np.ndarray:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from danlu.base.arrays import rows_at_once
 from danlu.base.errors import BundleError, DanluError, DataError, ExportError
 from danlu.bundle.checking import read_bundle
 from danlu.bundle.format import (
@@ -30,7 +29,7 @@ from danlu.bundle.format import (
 from danlu.bundle.graph import check_graph
 from danlu.bundle.replies import reply_frame, reply_objects
 from danlu.columns.column import Arrays
-from danlu.columns.schema import Schema
+from danlu.columns.schema import Schema, rows_at_once
 from danlu.export.session import input_types, open_session
 from danlu.tasks.task import Answers, Task, task_for
 
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 # N rows, K width of the network's output
+
 _ENCODED = 1024  # rows that are encoded at once
 
 

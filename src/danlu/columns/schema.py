@@ -27,6 +27,9 @@ from danlu.columns.side import SideTable
 
 _NO_MASKS = Masks()
 _WHOLE_DTYPES = {"image": "uint8", "series": "float32", "tokens": "int32"}
+_MOST_ROWS = 1024
+_STEPS = 1 << 14  # of tokens or of a series in all rows: in a layer of BERT's, each is 3072 numbers
+_PIXELS = 1 << 20  # likewise: in the first layers of a ResNet, each is 16 numbers
 
 
 @dataclass(frozen=True)
@@ -303,6 +306,25 @@ class Schema:
         """Whether a frame may lack a column, and none of the others that are there has nearly its name."""
         names = {one.name for one in self.inputs}
         return name in self.presence and not nearest(name, [one for one in there if one not in names])
+
+
+def rows_at_once(shapes: Mapping[str, Sequence[int]]) -> int:
+    """How many rows a network is given at once where it only answers: fewer, the longer or larger a row is.
+
+    What lies between its layers takes memory by rows × steps: 6 GB in one layer of BERT for 1,024 texts of 512 tokens.
+
+    Args:
+        shapes: input name → shape of one row.
+
+    Returns:
+        1 to 1,024.
+    """
+    found = _MOST_ROWS
+    for name, shape in shapes.items():
+        if name not in ("scalars", "codes"):
+            places = _PIXELS // max(1, shape[0] * shape[1]) if len(shape) == 3 else _STEPS // max(1, shape[0])
+            found = min(found, places)
+    return max(1, found)
 
 
 def _filler_prefix(place: int) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from danlu.base.arrays import rows_at_once, stretch
+from danlu.base.arrays import stretch
+from danlu.columns.schema import rows_at_once
 from danlu.columns.steps import token_counts
 from danlu.design.network import Network
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from danlu.base.arrays import rows_at_once
 from danlu.base.errors import ExportError
+from danlu.columns.schema import rows_at_once
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

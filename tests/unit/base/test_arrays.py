@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from danlu.base.arrays import gather, rows_at_once, stretch
+from danlu.base.arrays import gather, stretch
 from danlu.base.errors import DataError
 
 ROWS, WIDTH = 200_000, 100  # 80 MB: past the bound up to which maps are used as they are
@@ -86,18 +86,3 @@ def test_a_file_that_was_cut_says_so(tmp_path: Path) -> None:
     for read in (lambda: stretch(array, 400, 600), lambda: gather(array, np.array([1, 999]))):
         with pytest.raises(DataError, match=r"cut\.npy cannot be read: No such file or directory"):
             read()
-
-
-@pytest.mark.parametrize(
-    ("shapes", "rows"),
-    [
-        ({"scalars": (5000,), "codes": (40,)}, 1024),
-        ({"image_0": (28, 28, 1)}, 1024),
-        ({"image_0": (224, 224, 3), "scalars": (8,)}, 20),
-        ({"tokens_0": (512,), "image_0": (32, 32, 3)}, 32),
-        ({"series_0": (400, 64)}, 40),
-        ({"image_0": (2000, 2000, 3)}, 1),
-    ],
-)
-def test_the_longer_a_row_the_fewer_are_answered_at_once(shapes: dict[str, tuple[int, ...]], rows: int) -> None:
-    assert rows_at_once(shapes) == rows
