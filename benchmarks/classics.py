@@ -12,8 +12,6 @@ each.
 from __future__ import annotations
 
 import argparse
-import csv
-import gzip
 import json
 import shutil
 import sys
@@ -24,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -72,31 +71,26 @@ def convolutional() -> nn.Module:
     return nn.Sequential(*first, *second, nn.Flatten(), nn.Linear(64 * 49, 128), nn.ReLU(), nn.Linear(128, 10))
 
 
-def mean_log_loss(scores: Tensor, target: Tensor) -> Tensor:
-    """Of any number of classes."""
-    return functional.cross_entropy(scores, target)
-
-
 # Name → the network for (N, …) inputs, and its loss.
 PROGRAMS: dict[str, tuple[Callable[[Tensor], nn.Module], Callable[[Tensor, Tensor], Tensor]]] = {
     "logistic_mse": (lambda x: nn.Linear(x.shape[1], 1), mean_squared),
     "logistic_cross_entropy": (lambda x: nn.Linear(x.shape[1], 1), log_loss),
     "dense_64_64": (
         lambda x: nn.Sequential(nn.Linear(3, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 2)),
-        mean_log_loss,
+        functional.cross_entropy,
     ),
     "mnist_dense": (
         lambda x: nn.Sequential(nn.Flatten(), nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10)),
-        mean_log_loss,
+        functional.cross_entropy,
     ),
-    "mnist_cnn": (lambda x: convolutional(), mean_log_loss),
+    "mnist_cnn": (lambda x: convolutional(), functional.cross_entropy),
     "lstm_stack": (
         lambda x: Steps(3, attention=False),
-        mean_log_loss,
+        functional.cross_entropy,
     ),
     "lstm_attention": (
         lambda x: Steps(2, attention=True),
-        mean_log_loss,
+        functional.cross_entropy,
     ),
 }
 
@@ -145,10 +139,8 @@ def fine_tuned(folder: Path, lr: float, batch: int, epochs: int) -> tuple[float,
     network = AutoModelForSequenceClassification.from_pretrained(folder / "bert", num_labels=2)
     texts, codes = {}, {}
     for part in ("train", "test"):
-        with (folder / f"{part}.csv").open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        texts[part] = [row["review"] for row in rows]
-        codes[part] = torch.tensor([int(row["sentiment"]) for row in rows])
+        rows = pl.read_csv(folder / f"{part}.csv")
+        texts[part], codes[part] = rows["review"].to_list(), torch.tensor(rows["sentiment"].to_list())
 
     def scores(part: str, rows: Tensor) -> Tensor:
         chosen = [texts[part][row] for row in rows.tolist()]
@@ -163,7 +155,7 @@ def fine_tuned(folder: Path, lr: float, batch: int, epochs: int) -> tuple[float,
     for _ in range(epochs):
         for rows in torch.randperm(len(codes["train"])).split(batch):
             optimizer.zero_grad()
-            mean_log_loss(scores("train", rows), codes["train"][rows]).backward()  # type: ignore[no-untyped-call]
+            functional.cross_entropy(scores("train", rows), codes["train"][rows]).backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
             schedule.step()
@@ -177,10 +169,10 @@ def fine_tuned(folder: Path, lr: float, batch: int, epochs: int) -> tuple[float,
 def write_reviews(sst2: Path, bert: Path, folder: Path) -> Path:
     """BERT's recipe with its data and its checkpoint beside it; the recipe's place."""
     for part in ("train", "dev", "test"):
-        with gzip.open(sst2 / f"{part}.tsv.gz", "rt", encoding="utf-8") as file:
-            rows = [line.rstrip("\n").rsplit("\t", 1) for line in file]
-        with (folder / f"{part}.csv").open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([("review", "sentiment"), *rows])
+        names = ["review", "sentiment"]
+        path = sst2 / f"{part}.tsv.gz"
+        rows = pl.read_csv(path, separator="\t", quote_char=None, has_header=False, new_columns=names)
+        rows.write_csv(folder / f"{part}.csv")
     (folder / "bert").symlink_to(bert.absolute())
     return Path(shutil.copy(RECIPES / "bert.yaml", folder))
 
